@@ -1,0 +1,45 @@
+using Lift.Ort.Onnx;
+using Microsoft.ML.OnnxRuntime;
+
+namespace Lift.Ort.Devices.Cpu;
+
+/// <summary>The CPU: kernels in C#, ONNX Runtime's CPU provider, all physical cores.</summary>
+public sealed class CpuDevice : IDevice
+{
+    public string Name => "cpu";
+
+    public OrtMemoryInfo MemoryInfo => OrtMemoryInfo.DefaultInstance;
+
+    /// <summary>Threads for kernels and for ONNX Runtime; default: the processors this process may use.</summary>
+    public int Threads { get; init; } = Environment.ProcessorCount;
+
+    public DeviceBuffer<T> Allocate<T>(long length) where T : unmanaged => new CpuBuffer<T>(length);
+
+    /// <summary>Sets the thread count, forbids spinning (it takes the core from managed code) and turns memory patterns off (lower peak).</summary>
+    public void AddTo(SessionOptions options)
+    {
+        options.IntraOpNumThreads = Threads;
+        options.EnableMemoryPattern = false;
+        options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
+    }
+
+    public void Run<TKernel>(in TKernel kernel) where TKernel : IKernel => kernel.Run(this);
+
+    public void Dispose() { }
+}
+
+/// <summary>Memory of the CPU device; <see cref="Span"/> is the data itself.</summary>
+public sealed unsafe class CpuBuffer<T>(long length) : DeviceBuffer<T>(length) where T : unmanaged
+{
+    private readonly NativeBuffer memory = new(checked(length * sizeof(T)));
+
+    public override nint Pointer => (nint)memory.Data;
+
+    public Span<T> Span => new(memory.Data, checked((int)Length));
+
+    public override void CopyFrom(ReadOnlySpan<T> source, long offset = 0) => source.CopyTo(new Span<T>((T*)memory.Data + offset, checked((int)(Length - offset))));
+
+    public override void CopyTo(Span<T> destination, long offset = 0) => new ReadOnlySpan<T>((T*)memory.Data + offset, destination.Length).CopyTo(destination);
+
+    public override void Dispose() => memory.Dispose();
+}

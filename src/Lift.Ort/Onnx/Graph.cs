@@ -1,0 +1,102 @@
+namespace Lift.Ort.Onnx;
+
+/// <summary>A named value at the border of a graph.</summary>
+public sealed record GraphValue(string Name, TensorType Type);
+
+/// <summary>
+/// A model's graph in the normal form that <see cref="OnnxFile"/> reads every file into: opset 17 to 21, standard domain spelt "",
+/// nodes in topological order, initializers as <see cref="Tensor"/>s (Constant nodes are initializers too), types of all values where they can be inferred.
+/// </summary>
+public sealed class Graph
+{
+    private readonly Dictionary<string, int> counters = [];
+    private readonly HashSet<string> names = [];
+    private int namesSeen = -1;
+
+    public string Name { get; set; } = "graph";
+
+    /// <summary>Version of the standard operators; 17 to 21 after reading.</summary>
+    public int Opset { get; set; } = 17;
+
+    public int IrVersion { get; set; } = 8;
+
+    /// <summary>Imported domains other than the standard one, with their versions.</summary>
+    public Dictionary<string, int> Domains { get; } = [];
+
+    public List<GraphValue> Inputs { get; } = [];
+
+    public List<GraphValue> Outputs { get; } = [];
+
+    /// <summary>Constants by name, in file order. A name that is also an input of the graph does not occur here.</summary>
+    public OrderedDictionary<string, Tensor> Initializers { get; } = [];
+
+    public List<Node> Nodes { get; } = [];
+
+    public List<FunctionProto> Functions { get; } = [];
+
+    /// <summary>What is known of each value (inputs, initializers, node outputs), by name; filled by <see cref="ShapeInference"/>.</summary>
+    public Dictionary<string, TensorType> Types { get; } = [];
+
+    /// <summary>The type of a value, <see cref="TensorType.Unknown"/> where nothing is known.</summary>
+    public TensorType TypeOf(string name) =>
+        Types.TryGetValue(name, out var type) ? type : Initializers.TryGetValue(name, out var tensor) ? tensor.TensorType : TensorType.Unknown;
+
+    public Var Var(string name) => new(this, name);
+
+    /// <summary>A name that no value of this graph has: <paramref name="stem"/>, or the stem with a number.</summary>
+    public string NewName(string stem)
+    {
+        if (namesSeen != Nodes.Count && namesSeen < 0)
+        {
+            names.UnionWith(Inputs.Select(i => i.Name));
+            names.UnionWith(Outputs.Select(o => o.Name));
+            names.UnionWith(Initializers.Keys);
+            foreach (var node in Nodes) names.UnionWith(node.Outputs);
+            namesSeen = Nodes.Count;
+        }
+        string name = stem;
+        while (!names.Add(name)) name = $"{stem}_{counters[stem] = counters.GetValueOrDefault(stem) + 1}";
+        return name;
+    }
+
+    /// <summary>Appends a node with one new output and returns that output, its type inferred where possible.</summary>
+    public Var Add(string opType, IEnumerable<Var?> inputs, Action<Node>? attributes = null, string domain = "", string? output = null) =>
+        AddMany(opType, 1, inputs, attributes, domain, output)[0];
+
+    /// <summary>Appends a node with <paramref name="outputs"/> new outputs.</summary>
+    public Var[] AddMany(string opType, int outputs, IEnumerable<Var?> inputs, Action<Node>? attributes = null, string domain = "", string? output = null)
+    {
+        string stem = NewName(output ?? $"{opType}_grad_out");
+        string[] results = [stem, .. Enumerable.Range(1, outputs - 1).Select(i => NewName($"{stem}.{i}"))];
+        var node = new Node(opType, domain, inputs.Select(v => v?.Name ?? ""), results, results[0]);
+        attributes?.Invoke(node);
+        Nodes.Add(node);
+        if (domain.Length > 0) Domains.TryAdd(domain, 1);
+        ShapeInference.Infer(this, node);
+        return [.. results.Select(Var)];
+    }
+
+    /// <summary>Adds a constant and returns it as a value.</summary>
+    public Var Constant<T>(ReadOnlySpan<T> values, long[]? dims = null, string stem = "const") where T : unmanaged
+    {
+        string name = NewName(stem);
+        Tensor tensor = Tensor.From(name, values, dims ?? [values.Length]);
+        Initializers.Add(name, tensor);
+        Types[name] = tensor.TensorType;
+        return Var(name);
+    }
+
+    /// <summary>A copy whose lists can be changed without touching this graph; tensors' bytes are shared.</summary>
+    public Graph Clone()
+    {
+        var copy = new Graph { Name = Name, Opset = Opset, IrVersion = IrVersion };
+        foreach (var (k, v) in Domains) copy.Domains[k] = v;
+        copy.Inputs.AddRange(Inputs);
+        copy.Outputs.AddRange(Outputs);
+        foreach (var (k, v) in Initializers) copy.Initializers.Add(k, v);
+        copy.Nodes.AddRange(Nodes.Select(n => n.Clone()));
+        copy.Functions.AddRange(Functions);
+        foreach (var (k, v) in Types) copy.Types[k] = v;
+        return copy;
+    }
+}
