@@ -1,1 +1,1 @@
-return 0;
+return Lift.Ort.Cli.LiftProgram.Run(args, Console.Out, Console.Error);

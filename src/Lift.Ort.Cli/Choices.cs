@@ -1,0 +1,71 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Cli;
+
+/// <summary>Arguments and options that several commands share.</summary>
+internal static class Choices
+{
+    /// <summary><c>-o</c>, <c>--output</c>-like: where the result goes. Required.</summary>
+    public static Option<string> Out(string description) => new("-o", "--out") { Description = description, Required = true, HelpName = "PATH" };
+
+    public static Option<int> Seed(int value = 1) => new("--seed") { Description = "Seed of every random choice; the same seed gives the same result.", DefaultValueFactory = _ => value, HelpName = "N" };
+
+    public static Option<string> Device() => new("--device") { Description = "Where to compute: cpu, cuda or cuda:N.", DefaultValueFactory = _ => "cpu", HelpName = "NAME" };
+
+    /// <summary><c>--dtype</c> takes float32/fp32, bfloat16/bf16, float16/fp16.</summary>
+    public static Option<ElementType> DType() => new("--dtype")
+    {
+        Description = "Type of the weights: float32 (fp32), bfloat16 (bf16) or float16 (fp16).",
+        DefaultValueFactory = _ => ElementType.Float,
+        HelpName = "TYPE",
+        CustomParser = ParseDType,
+    };
+
+    /// <summary>How the program spells an element type.</summary>
+    public static string Spell(ElementType type) => type switch
+    {
+        ElementType.Float => "float32",
+        ElementType.Double => "float64",
+        _ => type.ToString().ToLowerInvariant(),
+    };
+
+    /// <summary>An option of one word out of <paramref name="words"/>.</summary>
+    public static Option<string> OneOf(string name, string description, string? value, params string[] words)
+    {
+        var option = new Option<string>(name) { Description = description, HelpName = string.Join('|', words) };
+        if (value is not null) option.DefaultValueFactory = _ => value;
+        option.AcceptOnlyFromAmong(words);
+        return option;
+    }
+
+    /// <summary>An option that counts something: 1 or more.</summary>
+    public static Option<int> Count(string name, string description, int? value = null)
+    {
+        var option = new Option<int>(name) { Description = description, HelpName = "N" };
+        if (value is { } v) option.DefaultValueFactory = _ => v;
+        option.Validators.Add(AtLeastOne);
+        return option;
+    }
+
+    private static void AtLeastOne(OptionResult result)
+    {
+        string word = result.Tokens.Count == 1 ? result.Tokens[0].Value : "";
+        if (int.TryParse(word, out int n) && n < 1) result.AddError($"{result.Option.Name} is {n}; give 1 or more.");
+    }
+
+    private static ElementType ParseDType(ArgumentResult result)
+    {
+        string word = result.Tokens.Count == 1 ? result.Tokens[0].Value.ToLowerInvariant() : "";
+        ElementType type = word switch
+        {
+            "float32" or "fp32" => ElementType.Float,
+            "bfloat16" or "bf16" => ElementType.BFloat16,
+            "float16" or "fp16" => ElementType.Float16,
+            _ => ElementType.Undefined,
+        };
+        if (type == ElementType.Undefined) result.AddError($"--dtype does not know '{word}'; give float32, bfloat16 or float16.");
+        return type;
+    }
+}
