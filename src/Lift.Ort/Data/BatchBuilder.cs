@@ -1,0 +1,149 @@
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Data;
+
+/// <summary>Lays examples under each other: right padding, masked out by attention_mask where the model has it and by −100 in the labels always.</summary>
+internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions options, int padId)
+{
+    private readonly ModelInputs model = new(inputs);
+
+    public Batch Build(IReadOnlyList<Example> rows)
+    {
+        int count = BatchDim(rows.Count), length = LengthDim(rows.Max(r => r.Ids.Length), rows);
+        var values = new Dictionary<string, Tensor>();
+        foreach (var input in model.All) values[input.Name] = Make(input, rows, count, length);
+        if (model.Labels is null) AddLabels(values, rows, count, length);
+
+        bool text = length > 0;
+        return new Batch(values, rows.Count, text ? rows.Sum(r => (long)r.Ids.Length) : rows.Count, rows.Sum(r => (long)r.CountLabels(options.Shifted)))
+        {
+            Rows = [.. rows.Select(r => r.Row)],
+        };
+    }
+
+    private Tensor Make(GraphValue input, IReadOnlyList<Example> rows, int count, int length)
+    {
+        if (rows[0].Values.ContainsKey(input.Name)) return Stack(input.Name, rows, count, length, input.Type);
+        if (ModelInputs.IsPast(input)) return EmptyPast(input, count);
+        var type = input.Type.Element is ElementType.Int32 ? ElementType.Int32 : ElementType.Int64;
+        return input.Name switch
+        {
+            Batch.LabelsName when rows[0].Labels.Length > 0 => Fill(input.Name, type, rows, count, length, Example.Ignored, (r, t) => r.Labels[t]),
+            _ when input == model.Tokens => Fill(input.Name, type, rows, count, length, padId, (r, t) => r.Ids[t]),
+            "attention_mask" => Fill(input.Name, type, rows, count, length, 0, (_, _) => 1),
+            "position_ids" => Positions(input.Name, type, count, length),
+            "token_type_ids" => Fill(input.Name, type, rows, count, length, 0, (_, _) => 0),
+            _ => throw new LiftException($"The model's input '{input.Name}' {input.Type} has no value in row {rows[0].Row}; add a field '{input.Name}' to every row."),
+        };
+    }
+
+    private void AddLabels(Dictionary<string, Tensor> values, IReadOnlyList<Example> rows, int count, int length)
+    {
+        if (rows[0].Values.ContainsKey(Batch.LabelsName)) values[Batch.LabelsName] = Stack(Batch.LabelsName, rows, count, length, TensorType.Unknown);
+        else if (rows[0].Labels.Length > 0)
+            values[Batch.LabelsName] = Fill(Batch.LabelsName, ElementType.Int64, rows, count, length, Example.Ignored, (r, t) => r.Labels[t]);
+    }
+
+    private static Tensor Fill(string name, ElementType type, IReadOnlyList<Example> rows, int count, int length, int padding, Func<Example, int, int> value)
+    {
+        var tensor = Tensor.Empty(name, type, [count, length]);
+        for (int b = 0; b < count; b++)
+        {
+            int filled = b < rows.Count ? rows[b].Ids.Length : 0;
+            if (type == ElementType.Int64)
+            {
+                var line = tensor.AsSpan<long>().Slice(b * length, length);
+                for (int t = 0; t < filled; t++) line[t] = value(rows[b], t);
+                line[filled..].Fill(padding);
+            }
+            else
+            {
+                var line = tensor.AsSpan<int>().Slice(b * length, length);
+                for (int t = 0; t < filled; t++) line[t] = value(rows[b], t);
+                line[filled..].Fill(padding);
+            }
+        }
+        return tensor;
+    }
+
+    private static Tensor Positions(string name, ElementType type, int count, int length)
+    {
+        var tensor = Tensor.Empty(name, type, [count, length]);
+        for (int i = 0; i < count * length; i++)
+        {
+            if (type == ElementType.Int64) tensor.AsSpan<long>()[i] = i % length;
+            else tensor.AsSpan<int>()[i] = i % length;
+        }
+        return tensor;
+    }
+
+    /// <summary>Values of the rows under each other; a dimension in which they differ is padded to the longest (labels with −100, everything else with 0).</summary>
+    private static Tensor Stack(string name, IReadOnlyList<Example> rows, int count, int length, TensorType wanted)
+    {
+        var first = rows[0].Values[name];
+        int rank = first.Dims.Length;
+        long[] dims = [.. Enumerable.Range(0, rank).Select(d => rows.Max(r => Of(r).Dims.Length == rank ? Of(r).Dims[d] : 0))];
+        if (rank == 1 && rows[0].Ids.Length > 0) dims[0] = Math.Max(dims[0], length);
+
+        var result = Tensor.Empty(name, first.Type, [count, .. dims]);
+        if (name == Batch.LabelsName && first.Type is ElementType.Int64) result.AsSpan<long>().Fill(Example.Ignored);
+        if (name == Batch.LabelsName && first.Type is ElementType.Int32) result.AsSpan<int>().Fill(Example.Ignored);
+
+        int bytes = first.Type.Bits() / 8;
+        long block = dims.Aggregate(1L, (n, d) => n * d) * bytes;
+        for (int b = 0; b < rows.Count; b++)
+        {
+            var value = Of(rows[b]);
+            bool fits = value.Dims.Length == rank && Agrees(value.Dims, wanted);
+            if (!fits) throw new LiftException($"Row {rows[b].Row}: field '{name}' has shape {Shape.Of(value.Dims)}, but the model's input is {wanted} and row {rows[0].Row} has {Shape.Of(first.Dims)}; give every row the shape that the model reads.");
+            CopyBlock(value, result.AsSpan<byte>().Slice((int)(b * block), (int)block), dims, bytes);
+        }
+        return result;
+
+        Tensor Of(Example row) => row.Values.TryGetValue(name, out var v) ? v
+            : throw new LiftException($"Row {row.Row} has no field '{name}', which row {rows[0].Row} has; give it in every row.");
+    }
+
+    private static bool Agrees(long[] dims, TensorType wanted) =>
+        wanted.Shape is not { } shape || (shape.Rank == dims.Length + 1 && dims.Select((d, i) => shape[i + 1].Value is not { } v || v == d).All(x => x));
+
+    private static void CopyBlock(Tensor value, Span<byte> target, long[] dims, int bytes)
+    {
+        var source = value.AsSpan<byte>();
+        if (value.Dims.SequenceEqual(dims)) { source.CopyTo(target); return; }
+
+        int line = (int)value.Dims[^1] * bytes, stride = (int)dims[^1] * bytes;
+        long lines = value.Dims[..^1].Aggregate(1L, (n, d) => n * d);
+        for (long i = 0; i < lines; i++)
+        {
+            long at = 0, rest = i, unit = 1; // row-major index of line i inside the padded block
+            for (int d = value.Dims.Length - 2; d >= 0; d--)
+            {
+                at += rest % value.Dims[d] * unit;
+                rest /= value.Dims[d];
+                unit *= dims[d];
+            }
+            source.Slice((int)i * line, line).CopyTo(target[((int)at * stride)..]);
+        }
+    }
+
+    private static Tensor EmptyPast(GraphValue input, int count) =>
+        Tensor.Empty(input.Name, input.Type.Element, [count, .. input.Type.Shape!.Dims[1..].Select(d => d.Value ?? 0)]);
+
+    /// <summary>A model of fixed batch size gets rows of padding under a last, shorter batch.</summary>
+    private int BatchDim(int rows)
+    {
+        long fixedSize = model.All.Where(i => i.Type.Rank > 0).Select(i => i.Type.Shape![0].Value ?? 0).FirstOrDefault(d => d > 0);
+        if (fixedSize == 0 || fixedSize == rows) return rows;
+        bool fills = rows < fixedSize && options.Batch == fixedSize && model.Tokens is not null;
+        return fills ? (int)fixedSize : throw new LiftException($"The model's batch size is fixed at {fixedSize}, but this batch has {rows} rows; use --batch {fixedSize}{(model.Tokens is null ? " and a number of rows that it divides" : "")}.");
+    }
+
+    private int LengthDim(int longest, IReadOnlyList<Example> rows)
+    {
+        if (model.Tokens?.Type.Shape is not { Rank: 2 } shape || shape[1].Value is not { } fixedLength || longest == 0) return longest;
+        var tooLong = rows.FirstOrDefault(r => r.Ids.Length > fixedLength);
+        return tooLong is null ? (int)fixedLength
+            : throw new LiftException($"Row {tooLong.Row} has {tooLong.Ids.Length} tokens, but the model's input '{model.Tokens.Name}' is fixed at {fixedLength}; use --max-length {fixedLength}.");
+    }
+}
