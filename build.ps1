@@ -14,5 +14,9 @@ $task, $rest = 'Build', $args
 if ($args.Count -gt 0 -and -not $args[0].StartsWith('-')) { $task, $rest = $args }
 dotnet tool restore | Out-Null
 if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
-dotnet tool run dotnet-cake build.cake "--target=$task" --verbosity=normal @rest
-exit $LASTEXITCODE
+$summary = 'artifacts/tests/summary.txt'
+Remove-Item $summary -ErrorAction SilentlyContinue
+dotnet tool run dotnet-cake build.cake "--target=$task" --verbosity=minimal @rest
+$code = $LASTEXITCODE
+if (Test-Path $summary) { Get-Content $summary }
+exit $code

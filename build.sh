@@ -12,4 +12,9 @@ export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 task=Build
 if [[ $# -gt 0 && $1 != -* ]]; then task=$1; shift; fi
 dotnet tool restore >/dev/null
-exec dotnet tool run dotnet-cake build.cake --target="$task" --verbosity=normal "$@"
+summary=artifacts/tests/summary.txt
+rm -f "$summary"
+code=0
+dotnet tool run dotnet-cake build.cake --target="$task" --verbosity=minimal "$@" || code=$?
+if [[ -f $summary ]]; then cat "$summary"; fi
+exit "$code"

@@ -9,8 +9,9 @@ static class TestReport
         string folder = results.FullPath;
         string trx = System.IO.Path.Combine(folder, "tests.trx");
         if (!System.IO.File.Exists(trx)) throw new CakeException("The test run left no results: it crashed or did not start");
-        foreach (string file in System.IO.Directory.GetFiles(folder, "coverage.cobertura.xml", System.IO.SearchOption.AllDirectories))
-            PrintCoverage(XDocument.Load(file));
+        // The collector leaves the same report twice.
+        if (System.IO.Directory.GetFiles(folder, "coverage.cobertura.xml", System.IO.SearchOption.AllDirectories) is [var coverage, ..])
+            PrintCoverage(XDocument.Load(coverage));
 
         var run = XDocument.Load(trx);
         foreach (var slow in run.Descendants().Where(e => e.Name.LocalName == "UnitTestResult")
@@ -22,7 +23,8 @@ static class TestReport
         int passed = Count("passed"), failed = Count("failed") + Count("error") + Count("timeout") + Count("aborted");
         int skipped = Count("total") - passed - failed;
         bool crashed = run.Descendants().Any(e => e.Name.LocalName == "ResultSummary" && (string)e.Attribute("outcome") == "Aborted");
-        Console.WriteLine($"{passed} passed, {failed} failed, {skipped} skipped");
+        // build.sh and build.ps1 print this as their last line, below Cake's own table.
+        System.IO.File.WriteAllText(System.IO.Path.Combine(folder, "summary.txt"), $"{passed} passed, {failed} failed, {skipped} skipped\n");
         if (crashed) throw new CakeException("The test run was cut off");
         if (failed > 0 || passed == 0) throw new CakeException($"{failed} tests failed");
     }
