@@ -1,0 +1,114 @@
+using Google.Protobuf;
+
+namespace Lift.Ort.Onnx.Reading;
+
+/// <summary>Builds a <see cref="Graph"/> from a model's messages: names and values as the file has them, Constant nodes as initializers.</summary>
+internal sealed class GraphReader(MappedFile file, Skeleton skeleton)
+{
+    private readonly TensorReader tensors = new(file, skeleton);
+
+    public Graph Read()
+    {
+        ModelProto model = skeleton.Model;
+        GraphProto proto = model.Graph ?? throw new LiftException($"'{file.Path}' is no ONNX model: it has no graph.");
+        if (proto.Output.Count == 0) throw new LiftException($"'{file.Path}' has a graph without outputs.");
+        if (proto.SparseInitializer.Count > 0) throw new LiftException($"'{file.Path}' has the sparse initializer '{proto.SparseInitializer[0].Values?.Name}'; store it dense.");
+        var graph = new Graph { Name = proto.Name, IrVersion = (int)Math.Clamp(model.IrVersion, 0, int.MaxValue), Opset = 1 };
+        foreach (var import in model.OpsetImport)
+        {
+            int version = (int)Math.Clamp(import.Version, 0, int.MaxValue);
+            if (import.Domain is "" or "ai.onnx") graph.Opset = version;
+            else graph.Domains[import.Domain] = version;
+        }
+
+        foreach (var tensor in proto.Initializer) Define(graph, tensors.Read(tensor, tensor.Name));
+        foreach (var input in proto.Input)
+        {
+            if (input.Type is { ValueCase: not (TypeProto.ValueOneofCase.TensorType or TypeProto.ValueOneofCase.None) })
+            {
+                throw new LiftException($"Input '{input.Name}' of '{file.Path}' is a {input.Type.ValueCase}; only models whose inputs are tensors can be trained.");
+            }
+            if (!graph.Initializers.ContainsKey(input.Name)) graph.Inputs.Add(new(input.Name, TypeOf(input)));
+        }
+        graph.Outputs.AddRange(proto.Output.Select(o => new GraphValue(o.Name, TypeOf(o))));
+        foreach (var node in proto.Node) Add(graph, node);
+        foreach (var function in model.Functions)
+        {
+            foreach (var node in function.Node) Inline(node);
+            graph.Functions.Add(function);
+        }
+        foreach (var hint in proto.ValueInfo) graph.Types.TryAdd(hint.Name, TypeOf(hint));
+        return graph;
+    }
+
+    /// <summary>A declared type; dimensions that are zero or negative say nothing.</summary>
+    public static TensorType TypeOf(ValueInfoProto value)
+    {
+        if (value.Type?.TensorType is not { } tensor) return TensorType.Unknown;
+        var element = Enum.IsDefined((ElementType)tensor.ElemType) ? (ElementType)tensor.ElemType : ElementType.Undefined;
+        return new(element, tensor.Shape is null ? null : new Shape([.. tensor.Shape.Dim.Select(DimOf)]));
+    }
+
+    private static Dim DimOf(TensorShapeProto.Types.Dimension d) =>
+        d.HasDimValue && d.DimValue > 0 ? d.DimValue : d.HasDimParam && d.DimParam.Length > 0 ? d.DimParam : Dim.Unknown;
+
+    private void Add(Graph graph, NodeProto proto)
+    {
+        if (proto.OpType == "Constant" && proto.Domain is "" or "ai.onnx" && proto.Output.Count == 1 && ConstantValue(proto) is { } tensor)
+        {
+            Define(graph, tensor);
+            return;
+        }
+        Inline(proto);
+        var node = new Node(proto.OpType, proto.Domain, proto.Input, proto.Output, proto.Name);
+        foreach (var attribute in proto.Attribute) node.Attributes[attribute.Name] = attribute;
+        graph.Nodes.Add(node);
+    }
+
+    private void Define(Graph graph, Tensor tensor)
+    {
+        if (tensor.Name.Length == 0) throw new LiftException($"'{file.Path}' has an initializer without a name.");
+        if (!graph.Initializers.TryAdd(tensor.Name, tensor)) throw new LiftException($"'{file.Path}' defines the value '{tensor.Name}' twice.");
+    }
+
+    /// <summary>The tensor that a Constant node stands for; null where it holds strings or a sparse tensor (then the node stays a node).</summary>
+    private Tensor? ConstantValue(NodeProto node)
+    {
+        string name = node.Output[0];
+        AttributeProto? a = node.Attribute.FirstOrDefault(a => a.Name.StartsWith("value", StringComparison.Ordinal));
+        return a?.Name switch
+        {
+            "value" when a.T is not null && a.T.DataType != (int)ElementType.String => tensors.Read(a.T, name),
+            "value_float" => Tensor.Scalar(name, a.F),
+            "value_int" => Tensor.Scalar(name, a.I),
+            "value_floats" => Tensor.From<float>(name, [.. a.Floats], a.Floats.Count),
+            "value_ints" => Tensor.From<long>(name, [.. a.Ints], a.Ints.Count),
+            _ => null,
+        };
+    }
+
+    /// <summary>Puts the bytes back into tensors of attributes and subgraphs, so that those messages are complete by themselves.</summary>
+    private void Inline(NodeProto node)
+    {
+        foreach (var attribute in node.Attribute)
+        {
+            if (attribute.T is not null) Inline(attribute.T, node);
+            foreach (var tensor in attribute.Tensors) Inline(tensor, node);
+            foreach (var graph in attribute.G is null ? attribute.Graphs : attribute.Graphs.Append(attribute.G))
+            {
+                foreach (var tensor in graph.Initializer) Inline(tensor, node);
+                foreach (var inner in graph.Node) Inline(inner);
+            }
+        }
+    }
+
+    private void Inline(TensorProto tensor, NodeProto node)
+    {
+        bool apart = tensor.DataLocation == TensorProto.Types.DataLocation.External || skeleton.TryFind(tensor.RawData.Span, out _, out _);
+        if (!apart) return;
+        Tensor read = tensors.Read(tensor, tensor.HasName ? tensor.Name : node.Name);
+        tensor.RawData = ByteString.CopyFrom(read.AsSpan<byte>());
+        tensor.ExternalData.Clear();
+        tensor.ClearDataLocation();
+    }
+}
