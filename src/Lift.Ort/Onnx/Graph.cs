@@ -37,9 +37,34 @@ public sealed class Graph
     /// <summary>What is known of each value (inputs, initializers, node outputs), by name; filled by <see cref="ShapeInference"/>.</summary>
     public Dictionary<string, TensorType> Types { get; } = [];
 
+    /// <summary>Elements of small integer values (shapes, axes) as far as they are known, by name; filled by <see cref="ShapeInference"/>.</summary>
+    internal Dictionary<string, Dim[]> Contents { get; } = [];
+
     /// <summary>The type of a value, <see cref="TensorType.Unknown"/> where nothing is known.</summary>
     public TensorType TypeOf(string name) =>
         Types.TryGetValue(name, out var type) ? type : Initializers.TryGetValue(name, out var tensor) ? tensor.TensorType : TensorType.Unknown;
+
+    /// <summary>
+    /// The elements of an integer or bool value that is an initializer, or that shape arithmetic folds to numbers. False when it depends on the run.
+    /// </summary>
+    public bool TryGetLongs(string name, out long[] values)
+    {
+        values = ContentOf(name) is { } content && content.All(d => d.IsKnown) ? [.. content.Select(d => d.Value!.Value)] : [];
+        return values.Length > 0 || (ContentOf(name) is { Length: 0 });
+    }
+
+    /// <summary>The elements of an integer or bool value as numbers or symbols, unknown ones included; null when nothing is known of them.</summary>
+    internal Dim[]? ContentOf(string name)
+    {
+        if (!Initializers.TryGetValue(name, out Tensor? tensor)) return Contents.GetValueOrDefault(name);
+        if (tensor.Dims.Length > 1 || tensor.Count > Inference.Inferred.MaxContent) return null;
+        return tensor.Type switch
+        {
+            ElementType.Int64 or ElementType.Int32 => Array.ConvertAll(tensor.ToLongs(), v => (Dim)v),
+            ElementType.Bool => Array.ConvertAll(tensor.AsSpan<byte>().ToArray(), v => (Dim)(v == 0 ? 0 : 1)),
+            _ => null,
+        };
+    }
 
     public Var Var(string name) => new(this, name);
 
@@ -97,6 +122,7 @@ public sealed class Graph
         copy.Nodes.AddRange(Nodes.Select(n => n.Clone()));
         copy.Functions.AddRange(Functions);
         foreach (var (k, v) in Types) copy.Types[k] = v;
+        foreach (var (k, v) in Contents) copy.Contents[k] = v;
         return copy;
     }
 }

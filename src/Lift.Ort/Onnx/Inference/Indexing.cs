@@ -1,0 +1,86 @@
+namespace Lift.Ort.Onnx.Inference;
+
+/// <summary>Operators that pick elements or put them somewhere.</summary>
+internal static class Indexing
+{
+    [Infers("Gather")]
+    static void Gather(Inferred n)
+    {
+        Shape? data = n.Shape(0), indices = n.Shape(1);
+        int? axis = n.Axis(0, data?.Rank);
+        n.Y(n.Element(), axis is not { } a || indices is null ? null : new Shape([.. data!.Dims[..a], .. indices.Dims, .. data.Dims[(a + 1)..]]));
+        if (axis == 0 && n.Content(0) is { } content && n.Longs(1) is { } picks && picks.All(p => p >= -content.Length && p < content.Length))
+        {
+            n.Content([.. picks.Select(p => content[p < 0 ? p + content.Length : p])]);
+        }
+    }
+
+    [Infers("Slice")]
+    static void Slice(Inferred n)
+    {
+        if (n.Shape(0) is not { } s)
+        {
+            n.Y(n.Element(), null);
+            return;
+        }
+        Dim[]? starts = n.Content(1), ends = n.Content(2);
+        int? count = starts?.Length ?? ends?.Length ?? (int?)(n.Shape(1) is { Rank: 1 } t ? t[0].Value : null);
+        long[]? axes = n.Has(3) ? n.Longs(3) : count is { } c ? [.. Enumerable.Range(0, c).Select(i => (long)i)] : null;
+        long[]? steps = n.Has(4) ? n.Longs(4) : axes?.Select(_ => 1L).ToArray();
+        if (axes is null)
+        {
+            n.Y(n.Element(), new Shape([.. new Dim[s.Rank]]));
+            return;
+        }
+        var dims = s.Dims.ToArray();
+        for (int i = 0; i < axes.Length; i++)
+        {
+            int axis = (int)(axes[i] < 0 ? axes[i] + s.Rank : axes[i]);
+            dims[axis] = starts is null || ends is null || steps is null ? Dim.Unknown : Length(s[axis], starts[i], ends[i], steps[i]);
+        }
+        n.Y(n.Element(), new Shape([.. dims]));
+        if (n.Content(0) is { } content && dims.Length == 1 && axes.Length == 1 && n.Longs(1) is [var start] && n.Longs(2) is [var end] && steps is [var step])
+        {
+            n.Content(Pick(content, start, end, step));
+        }
+    }
+
+    private static Dim[] Pick(Dim[] content, long start, long end, long step)
+    {
+        long length = content.Length;
+        var result = new List<Dim>();
+        (start, end) = Bounds(length, start, end, step);
+        for (long i = start; step > 0 ? i < end : i > end; i += step) result.Add(content[i]);
+        return [.. result];
+    }
+
+    private static (long Start, long End) Bounds(long length, long start, long end, long step)
+    {
+        if (start < 0) start += length;
+        if (end < 0) end = end < -length ? -1 : end + length;
+        return step > 0 ? (Math.Clamp(start, 0, length), Math.Clamp(end, 0, length)) : (Math.Clamp(start, 0, length - 1), Math.Clamp(end, -1, length - 1));
+    }
+
+    /// <summary>How many elements a slice takes of a dimension.</summary>
+    private static Dim Length(Dim dim, Dim start, Dim end, long step)
+    {
+        if (step == 0) return Dim.Unknown;
+        if (dim.Value is { } n && start.Value is { } s && end.Value is { } e)
+        {
+            (s, e) = Bounds(n, s, e, step);
+            return Math.Max(0, step > 0 ? (e - s + step - 1) / step : (s - e - step - 1) / -step);
+        }
+        if (step == -1 && start.Value == -1 && end.Value <= -int.MaxValue) return dim;
+        if (step < 1) return Dim.Unknown;
+        Dim from = At(dim, start), to = end.Value >= int.MaxValue ? dim : At(dim, end);
+        if (!end.IsKnown || end.Value is >= 0 and < int.MaxValue) to = DimMath.Min(dim, to);
+        bool certain = DimMath.IsNonNegative(from) || start.IsKnown;
+        Dim length = certain ? DimMath.Sub(to, from) : Dim.Unknown;
+        if (length.Value < 0) return 0;
+        return step == 1 ? length : DimMath.Ceiling(length, step);
+    }
+
+    private static Dim At(Dim dim, Dim at) => at.Value is < 0 ? DimMath.Add(dim, at)
+        : at.IsKnown || DimMath.IsNonNegative(at) ? at
+        : DimMath.IsNonNegative(DimMath.Sub(0, at)) ? DimMath.Add(dim, at) : Dim.Unknown;
+}
