@@ -11,6 +11,9 @@ public interface IDevice : IDisposable
     /// <summary>Allocates zeroed, 64-byte aligned memory on this device.</summary>
     DeviceBuffer<T> Allocate<T>(long length) where T : unmanaged;
 
+    /// <summary>A tensor's bytes on this device, for reading: where they lie already, where the device can use them there, otherwise a copy.</summary>
+    DeviceBuffer<byte> Share(Onnx.Tensor tensor);
+
     /// <summary>Where this device's buffers lie, for binding them to ONNX Runtime.</summary>
     OrtMemoryInfo MemoryInfo { get; }
 

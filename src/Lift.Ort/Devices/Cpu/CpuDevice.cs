@@ -15,6 +15,8 @@ public sealed class CpuDevice : IDevice
 
     public DeviceBuffer<T> Allocate<T>(long length) where T : unmanaged => new CpuBuffer<T>(length);
 
+    public DeviceBuffer<byte> Share(Tensor tensor) => new SharedTensor(tensor);
+
     /// <summary>Sets the thread count, forbids spinning (it takes the core from managed code) and turns memory patterns off (lower peak).</summary>
     public void AddTo(SessionOptions options)
     {
@@ -42,4 +44,16 @@ public sealed unsafe class CpuBuffer<T>(long length) : DeviceBuffer<T>(length) w
     public override void CopyTo(Span<T> destination, long offset = 0) => new ReadOnlySpan<T>((T*)memory.Data + offset, destination.Length).CopyTo(destination);
 
     public override void Dispose() => memory.Dispose();
+}
+
+/// <summary>A tensor's memory seen as a buffer of the CPU device, where it lies.</summary>
+internal sealed unsafe class SharedTensor(Tensor tensor) : DeviceBuffer<byte>(tensor.ByteLength)
+{
+    public override nint Pointer => (nint)tensor.Data;
+
+    public override void CopyFrom(ReadOnlySpan<byte> source, long offset = 0) => throw new NotSupportedException($"'{tensor.Name}' is shared for reading");
+
+    public override void CopyTo(Span<byte> destination, long offset = 0) => new ReadOnlySpan<byte>(tensor.Data + offset, destination.Length).CopyTo(destination);
+
+    public override void Dispose() { }
 }

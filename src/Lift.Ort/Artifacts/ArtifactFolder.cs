@@ -1,0 +1,83 @@
+using Google.Protobuf;
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Artifacts;
+
+/// <summary>
+/// A folder of training artifacts: training_model.onnx, eval_model.onnx, optimizer_model.onnx and checkpoint as ONNX Runtime's training API
+/// defines them, and our lift.json. Folders of other makers, without lift.json, open too.
+/// </summary>
+public sealed class ArtifactFolder
+{
+    private readonly Lazy<IReadOnlyDictionary<string, Tensor>> parameters;
+    private readonly Lazy<ModelProto?> evalModel;
+
+    private ArtifactFolder(string directory, string? source)
+    {
+        Directory = System.IO.Path.GetFullPath(directory);
+        if (!System.IO.Directory.Exists(Directory))
+            throw new LiftException($"The artifact folder '{directory}' does not exist; make it with `lift prepare MODEL -o {directory}`.");
+        TrainingModel = ReadModel(ArtifactNames.TrainingModel) ??
+            throw new LiftException($"'{directory}' holds no {ArtifactNames.TrainingModel}; make the folder with `lift prepare`.");
+        Checkpoint = CheckpointFile.Read(Path(ArtifactNames.Checkpoint));
+        string record = Path(ArtifactNames.Record);
+        Record = File.Exists(record) ? ArtifactRecord.Read(record) : RecordOfOthers.Derive(TrainingModel, Checkpoint);
+        Source = source ?? Record.Source;
+        FolderCheck.Check(this);
+        parameters = new(ReadParameters);
+        evalModel = new(() => ReadModel(ArtifactNames.EvalModel));
+    }
+
+    public string Directory { get; }
+
+    public ArtifactRecord Record { get; }
+
+    /// <summary>Path of the source model: as recorded, or as given to <see cref="Open"/>.</summary>
+    public string? Source { get; }
+
+    /// <summary>The checkpoint as it lies in the folder; names only where the record says that the values are elsewhere.</summary>
+    public CheckpointFile Checkpoint { get; }
+
+    public ModelProto TrainingModel { get; }
+
+    /// <summary>The eval model, or null when the folder has none.</summary>
+    public ModelProto? EvalModel => evalModel.Value;
+
+    /// <summary>The values of all parameters by name, wherever they lie; files stay mapped.</summary>
+    public IReadOnlyDictionary<string, Tensor> Parameters => parameters.Value;
+
+    /// <summary>Opens and checks a folder.</summary>
+    /// <param name="source">The source model where it moved; null takes the recorded path.</param>
+    /// <exception cref="LiftException">A file is missing, broken or does not belong to the others; one sentence says which.</exception>
+    public static ArtifactFolder Open(string directory, string? source = null) => new(directory, source);
+
+    public string Path(string file) => System.IO.Path.Combine(Directory, file);
+
+    private ModelProto? ReadModel(string file)
+    {
+        string path = Path(file);
+        if (!File.Exists(path)) return null;
+        try
+        {
+            using FileStream stream = File.OpenRead(path);
+            ModelProto model = ModelProto.Parser.ParseFrom(stream);
+            return model.Graph is { Node.Count: > 0 } ? model : throw new LiftException($"'{path}' holds no graph; prepare the model again.");
+        }
+        catch (Exception e) when (e is InvalidProtocolBufferException or IOException or UnauthorizedAccessException)
+        {
+            throw new LiftException($"'{path}' is no readable ONNX model: {e.Message} Prepare the model again.", e);
+        }
+    }
+
+    private IReadOnlyDictionary<string, Tensor> ReadParameters()
+    {
+        if (!Checkpoint.IsNominal) return Checkpoint.Parameters.ToDictionary(p => p.Name);
+        if (Record.Storage != ParameterStorage.Source || Source is null)
+            throw new LiftException($"The checkpoint in '{Directory}' is nominal: it holds names without values; use a folder with a full checkpoint.");
+        if (!File.Exists(Source))
+            throw new LiftException($"The weights of '{Directory}' lie in '{Source}', which does not exist; say where the model is now with --base.");
+        Graph graph = OnnxFile.Read(Source);
+        return Checkpoint.Parameters.ToDictionary(p => p.Name, p => graph.Initializers.TryGetValue(p.Name, out Tensor? tensor) && tensor.Type == p.Type ? tensor
+            : throw new LiftException($"'{Source}' has no {p.Type} initializer '{p.Name}', so it is not the model that '{Directory}' was made from; say where that is with --base."));
+    }
+}

@@ -1,0 +1,103 @@
+using Lift.Ort.Devices;
+using Lift.Ort.Onnx;
+using Microsoft.ML.OnnxRuntime;
+using Tensor = Lift.Ort.Onnx.Tensor;
+using TensorElementType = Microsoft.ML.OnnxRuntime.Tensors.TensorElementType;
+
+namespace Lift.Ort.Sessions;
+
+/// <summary>An ONNX Runtime session whose inputs and outputs are bound to memory of ours. What is bound must outlive the next run.</summary>
+internal sealed unsafe class BoundSession : IDisposable
+{
+    private readonly IDevice device;
+    private readonly InferenceSession session;
+    private readonly OrtIoBinding binding;
+    private readonly RunOptions run = new();
+
+    /// <param name="what">What the model is for, as errors name it: "training model of 'DIR'".</param>
+    /// <exception cref="LiftException">ONNX Runtime refuses the model.</exception>
+    public BoundSession(ModelProto model, IDevice device, string what, Action<SessionOptions>? configure = null)
+    {
+        this.device = device;
+        using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
+        device.AddTo(options);
+        configure?.Invoke(options);
+        try
+        {
+            session = new InferenceSession(Google.Protobuf.MessageExtensions.ToByteArray(model), options);
+        }
+        catch (OnnxRuntimeException e)
+        {
+            throw new LiftException($"ONNX Runtime does not take the {what}: {e.Message}", e);
+        }
+        binding = session.CreateIoBinding();
+    }
+
+    /// <summary>Binds an input to memory on the device.</summary>
+    public void Input(string name, nint data, long bytes, ElementType type, long[] dims)
+    {
+        using OrtValue value = Value(device.MemoryInfo, data, bytes, type, dims);
+        binding.BindInput(name, value);
+    }
+
+    /// <summary>Binds an input to a tensor in host memory; ONNX Runtime copies it to the device where that is elsewhere.</summary>
+    public void Input(string name, Tensor tensor)
+    {
+        using OrtValue value = Value(OrtMemoryInfo.DefaultInstance, (nint)tensor.Data, tensor.ByteLength, tensor.Type, tensor.Dims);
+        binding.BindInput(name, value);
+    }
+
+    /// <summary>Binds an output to memory on the device.</summary>
+    public void Output(string name, nint data, long bytes, ElementType type, long[] dims)
+    {
+        using OrtValue value = Value(device.MemoryInfo, data, bytes, type, dims);
+        binding.BindOutput(name, value);
+    }
+
+    /// <summary>Lets ONNX Runtime allocate an output in host memory at each run.</summary>
+    public void Output(string name) => binding.BindOutputToDevice(name, OrtMemoryInfo.DefaultInstance);
+
+    /// <exception cref="LiftException">ONNX Runtime cannot run this batch, for example because an id is outside an embedding.</exception>
+    public void Run(string what)
+    {
+        try
+        {
+            session.RunWithBinding(run, binding);
+        }
+        catch (OnnxRuntimeException e)
+        {
+            throw new LiftException($"ONNX Runtime could not run the {what}: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Copies of the outputs that ONNX Runtime allocated in the last run, by name.</summary>
+    public Dictionary<string, Tensor> Allocated(IReadOnlyCollection<string> names)
+    {
+        var result = new Dictionary<string, Tensor>();
+        if (names.Count == 0) return result;
+        using var values = binding.GetOutputValues();
+        foreach (var (name, value) in binding.GetOutputNames().Zip(values))
+        {
+            if (!names.Contains(name)) continue;
+            OrtTensorTypeAndShapeInfo info = value.GetTensorTypeAndShape();
+            Span<byte> bytes = value.GetTensorMutableRawData();
+            var tensor = Tensor.Empty(name, (ElementType)info.ElementDataType, info.Shape);
+            bytes.CopyTo(tensor.AsSpan<byte>());
+            result[name] = tensor;
+        }
+        return result;
+    }
+
+    /// <summary>Ends profiling (where the options began it) and answers the file with the nodes in the order in which they ran.</summary>
+    public string EndProfiling() => session.EndProfiling();
+
+    private static OrtValue Value(OrtMemoryInfo memory, nint data, long bytes, ElementType type, long[] dims) =>
+        OrtValue.CreateTensorValueWithData(memory, (TensorElementType)type, dims, data, bytes);
+
+    public void Dispose()
+    {
+        binding.Dispose();
+        session.Dispose();
+        run.Dispose();
+    }
+}

@@ -1,0 +1,108 @@
+using Google.Protobuf;
+using Lift.Ort.Artifacts;
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Sessions;
+
+/// <summary>How a weight takes part in a session: its gradient's chosen entries, or all of them.</summary>
+internal enum GradientForm { Chosen, Whole }
+
+/// <summary>
+/// The training model as a session runs it, made in memory from the file's: no accumulators, buffers or dense gradient outputs; only what the
+/// loss, the wanted outputs and the gradients of the trained weights need; and per weight the chosen entries of its gradient.
+/// </summary>
+internal sealed class CompactModel
+{
+    private const string Prefix = "lift/"; // keeps our names apart from the model's
+    private const string Flat = Prefix + "flat";
+    private readonly GraphProto graph;
+
+    /// <summary>Where a weight's gradient comes out: the chosen entries [k], or the whole gradient in the weight's own dimensions.</summary>
+    public IReadOnlyDictionary<string, string> GradientOutputs { get; }
+
+    /// <summary>The names of all inputs that are left.</summary>
+    public IReadOnlySet<string> Inputs { get; }
+
+    public ModelProto Model { get; }
+
+    public CompactModel(ModelProto training, IEnumerable<string> outputs, IReadOnlyDictionary<string, GradientForm> trained)
+    {
+        Model = training.Clone();
+        graph = Model.Graph;
+        Dictionary<string, string> gradients = TakeAccumulators();
+        List<ValueInfoProto> declared = [.. graph.Output];
+        graph.Output.Clear();
+        foreach (string output in outputs)
+            graph.Output.Add(declared.FirstOrDefault(o => o.Name == output) ?? throw new LiftException($"The training model has no output '{output}'; its outputs are: {string.Join(", ", declared.Select(o => o.Name))}."));
+
+        var compact = new Dictionary<string, string>();
+        foreach (var (weight, form) in trained)
+        {
+            if (!gradients.TryGetValue(weight, out string? gradient))
+                throw new LiftException($"The training model computes no gradient for '{weight}'; weights with one are: {string.Join(", ", gradients.Keys)}.");
+            compact[weight] = form == GradientForm.Chosen ? Choose(weight, gradient) : Whole(weight, gradient);
+        }
+        GradientOutputs = compact;
+        GraphPruning.KeepOnlyNeeded(Model);
+        Inputs = graph.Input.Select(i => i.Name).ToHashSet();
+    }
+
+    /// <summary>The input that takes a weight's chosen positions, int32 [k].</summary>
+    public static string Positions(string weight) => $"{Prefix}positions/{weight}";
+
+    /// <summary>Removes the accumulators and answers which value is each parameter's gradient.</summary>
+    private Dictionary<string, string> TakeAccumulators()
+    {
+        var gradients = new Dictionary<string, string>();
+        foreach (NodeProto node in graph.Node.Where(n => n.OpType == ArtifactNames.Accumulator).ToList())
+        {
+            if (ArtifactNames.ParameterOfBuffer(node.Input[0]) is { } parameter) gradients[parameter] = node.Input[1];
+            graph.Node.Remove(node);
+        }
+        return gradients;
+    }
+
+    /// <summary>
+    /// Gather(Reshape(gradient, [-1]), positions), put right behind the node that makes the gradient: the dense gradient dies there, so that no
+    /// two layers' dense gradients live at once.
+    /// </summary>
+    private string Choose(string weight, string gradient)
+    {
+        if (graph.Initializer.All(i => i.Name != Flat))
+            graph.Initializer.Add(new TensorProto { Name = Flat, DataType = (int)ElementType.Int64, Dims = { 1 }, RawData = ByteString.CopyFrom(BitConverter.GetBytes(-1L)) });
+        string flat = $"{Prefix}flat/{weight}", chosen = $"{Prefix}chosen/{weight}";
+        int at = Producer(gradient) + 1;
+        graph.Node.Insert(at, new NodeProto { OpType = "Reshape", Name = flat, Input = { gradient, Flat }, Output = { flat } });
+        graph.Node.Insert(at + 1, new NodeProto { OpType = "Gather", Name = chosen, Input = { flat, Positions(weight) }, Output = { chosen } });
+        graph.Input.Add(Declare(Positions(weight), ElementType.Int32, $"k/{weight}"));
+        graph.Output.Add(Declare(chosen, ElementType.Float, $"k/{weight}"));
+        return chosen;
+    }
+
+    /// <summary>The dense gradient itself as an output; two weights with one gradient value get one copy each.</summary>
+    private string Whole(string weight, string gradient)
+    {
+        bool taken = graph.Output.Any(o => o.Name == gradient);
+        string name = taken ? $"{Prefix}whole/{weight}" : gradient;
+        if (taken) graph.Node.Insert(Producer(gradient) + 1, new NodeProto { OpType = "Identity", Name = name, Input = { gradient }, Output = { name } });
+        graph.Output.Add(Declare(name, ElementType.Float));
+        return name;
+    }
+
+    private int Producer(string value)
+    {
+        for (int i = graph.Node.Count - 1; i >= 0; i--)
+        {
+            if (graph.Node[i].Output.Contains(value)) return i;
+        }
+        return -1; // an input or a constant: available from the start
+    }
+
+    private static ValueInfoProto Declare(string name, ElementType type, params ReadOnlySpan<string> dims)
+    {
+        var tensor = new TypeProto.Types.Tensor { ElemType = (int)type };
+        if (dims.Length > 0) tensor.Shape = new();
+        foreach (string dim in dims) tensor.Shape.Dim.Add(new TensorShapeProto.Types.Dimension { DimParam = dim });
+        return new ValueInfoProto { Name = name, Type = new() { TensorType = tensor } };
+    }
+}

@@ -1,0 +1,43 @@
+namespace Lift.Ort.Sessions;
+
+/// <summary>Drops from a model what none of its outputs needs.</summary>
+internal static class GraphPruning
+{
+    public static void KeepOnlyNeeded(ModelProto model)
+    {
+        GraphProto graph = model.Graph;
+        var needed = graph.Output.Select(o => o.Name).ToHashSet();
+        for (int i = graph.Node.Count - 1; i >= 0; i--)
+        {
+            NodeProto node = graph.Node[i];
+            if (node.Output.Any(needed.Contains)) needed.UnionWith(Reads(node));
+            else graph.Node.RemoveAt(i);
+        }
+        Keep(graph.Input, v => needed.Contains(v.Name));
+        Keep(graph.Initializer, t => needed.Contains(t.Name));
+        Keep(graph.SparseInitializer, t => needed.Contains(t.Values.Name));
+        var made = graph.Node.SelectMany(n => n.Output).ToHashSet();
+        Keep(graph.ValueInfo, v => made.Contains(v.Name));
+
+        // A function that is left calls others, so functions are dropped only where nothing at all calls them.
+        var called = graph.Node.Concat(model.Functions.SelectMany(f => f.Node)).SelectMany(WithInner).Select(n => (n.Domain, n.OpType)).ToHashSet();
+        Keep(model.Functions, f => called.Contains((f.Domain, f.Name)));
+    }
+
+    /// <summary>All values that a node reads, those that its subgraphs take from outside included.</summary>
+    private static IEnumerable<string> Reads(NodeProto node) =>
+        node.Input.Concat(Subgraphs(node).SelectMany(g => g.Node.SelectMany(Reads).Concat(g.Output.Select(o => o.Name))));
+
+    private static IEnumerable<NodeProto> WithInner(NodeProto node) => Subgraphs(node).SelectMany(g => g.Node).SelectMany(WithInner).Prepend(node);
+
+    private static IEnumerable<GraphProto> Subgraphs(NodeProto node) =>
+        node.Attribute.SelectMany(a => a.G is null ? a.Graphs : a.Graphs.Prepend(a.G));
+
+    private static void Keep<T>(Google.Protobuf.Collections.RepeatedField<T> items, Func<T, bool> keep)
+    {
+        T[] kept = [.. items.Where(keep)];
+        if (kept.Length == items.Count) return;
+        items.Clear();
+        items.AddRange(kept);
+    }
+}

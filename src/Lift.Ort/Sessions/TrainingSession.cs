@@ -1,0 +1,211 @@
+using Lift.Ort.Artifacts;
+using Lift.Ort.Devices;
+using Lift.Ort.Onnx;
+using Microsoft.ML.OnnxRuntime;
+
+namespace Lift.Ort.Sessions;
+
+/// <summary>What a training session does beyond the ordinary.</summary>
+public sealed record TrainingSessionOptions
+{
+    /// <summary>Names of the weights to train; null (the default) takes every trainable weight of the folder. The others stay in the mapped file.</summary>
+    public IReadOnlyCollection<string>? Trained { get; init; }
+
+    /// <summary>Further outputs to read back after a step, for example the logits; none by default, so that nothing is computed for them.</summary>
+    public IReadOnlyCollection<string> Outputs { get; init; } = [];
+
+    /// <summary>Changes to ONNX Runtime's session options, after the device's own.</summary>
+    public Action<SessionOptions>? Configure { get; init; }
+}
+
+/// <summary>
+/// Forward and backward pass of an artifact folder in a stock ONNX Runtime. Weights are inputs bound to memory of ours; the chosen entries of all
+/// gradients come out in one contiguous float32 vector. <see cref="SetMasks"/> says which entries; <see cref="Step(IReadOnlyDictionary{string, Tensor})"/> computes.
+/// Not thread-safe.
+/// </summary>
+public sealed unsafe class TrainingSession : IDisposable
+{
+    private readonly ArtifactFolder folder;
+    private readonly IDevice device;
+    private readonly TrainingSessionOptions options;
+    private readonly BatchCheck check;
+    private readonly Dictionary<string, DeviceBuffer<byte>> frozen = [];
+    private readonly Tensor loss;
+    private readonly string what;
+    private Dictionary<string, GradientForm>? forms;
+    private CompactModel? model;
+    private BoundSession? session;
+    private DeviceBuffer<float>? gradients, term, bound; // term: one batch's gradients where several are summed; bound: the one that the session writes
+
+    private TrainingSession(ArtifactFolder folder, IDevice device, TrainingSessionOptions options)
+    {
+        (this.folder, this.device, this.options, what) = (folder, device, options, $"training model of '{folder.Directory}'");
+        TrainingInputs inputs = TrainingInputs.Of(folder.TrainingModel, folder.Checkpoint);
+        Inputs = inputs.User;
+        check = new BatchCheck(inputs.User, folder.Record);
+        foreach (string name in options.Trained ?? [])
+        {
+            if (folder.Record.Weights.All(w => w.Name != name))
+                throw new LiftException($"'{folder.Directory}' cannot train '{name}'; its trainable weights are: {string.Join(", ", folder.Record.Weights.Select(w => w.Name))}.");
+        }
+        Weights = [.. folder.Record.Weights.Where(w => options.Trained?.Contains(w.Name) ?? true).Select(w => new SessionWeight(w, folder.Parameters[w.Name], device))];
+        GraphValue output = folder.TrainingModel.Graph.Output.Select(TrainingInputs.Value).First(o => o.Name == folder.Record.LossOutput);
+        loss = Tensor.Empty(output.Name, ElementType.Float, [.. (output.Type.Shape?.Dims ?? []).Select(d => d.Value ?? 1)]);
+        SetMasks(Weights.ToDictionary(w => w.Name, _ => (int[]?)null));
+    }
+
+    /// <summary>The trainable weights, in the model's order; their memory may be changed between steps.</summary>
+    public IReadOnlyList<SessionWeight> Weights { get; }
+
+    /// <summary>The user inputs that a batch must give, <c>labels</c> among them.</summary>
+    public IReadOnlyList<GraphValue> Inputs { get; }
+
+    /// <summary>The parts of <see cref="Gradients"/>, in the order of <see cref="Weights"/>; weights that are not trained have none.</summary>
+    public IReadOnlyList<GradientSlice> Slices { get; private set; } = [];
+
+    /// <summary>All chosen gradient entries, contiguous; written by each step, in the same memory until <see cref="SetMasks"/>.</summary>
+    public DeviceBuffer<float> Gradients => gradients!;
+
+    /// <summary>What <see cref="TrainingSessionOptions.Outputs"/> asked for, from the last step.</summary>
+    public IReadOnlyDictionary<string, Tensor> LastOutputs { get; private set; } = new Dictionary<string, Tensor>();
+
+    /// <summary>Opens a folder's training model on a device; at first every weight is trained whole.</summary>
+    /// <exception cref="LiftException">The folder or a name in the options is wrong, or ONNX Runtime refuses the model.</exception>
+    public static TrainingSession Open(ArtifactFolder folder, IDevice device, TrainingSessionOptions? options = null) => new(folder, device, options ?? new());
+
+    /// <summary>Says which entries are trained. Weights that are absent, or have no positions, are frozen; null trains the whole weight.</summary>
+    /// <param name="masks">Sorted positions by weight, row-major over the weight as stored.</param>
+    /// <exception cref="LiftException">A name is no trainable weight, or positions are unsorted or outside the weight.</exception>
+    public void SetMasks(IReadOnlyDictionary<string, int[]?> masks)
+    {
+        foreach (string name in masks.Keys)
+        {
+            if (Weights.All(w => w.Name != name)) throw new LiftException($"There is no trainable weight '{name}'; trainable weights are: {string.Join(", ", Weights.Select(w => w.Name))}.");
+        }
+        var slices = new List<GradientSlice>();
+        long length = 0;
+        foreach (SessionWeight weight in Weights)
+        {
+            if (!masks.TryGetValue(weight.Name, out int[]? positions) || positions is { Length: 0 }) continue;
+            if (positions is not null) CheckPositions(weight, positions);
+            bool whole = positions is null || positions.Length == weight.Count;
+            slices.Add(new(weight, length, whole ? weight.Count : positions!.Length, whole ? null : Place(positions!)));
+            length += slices[^1].Count;
+        }
+        foreach (GradientSlice old in Slices) old.Positions?.Dispose();
+        Slices = slices;
+        if (gradients?.Length != length)
+        {
+            gradients?.Dispose();
+            term?.Dispose();
+            (gradients, term) = (device.Allocate<float>(length), null);
+        }
+        Rebuild(slices.ToDictionary(s => s.Weight.Name, s => s.Positions is null ? GradientForm.Whole : GradientForm.Chosen));
+        bound = null;
+    }
+
+    /// <summary>Forward and backward pass of one batch: <see cref="Gradients"/> holds the gradient of the returned loss.</summary>
+    /// <param name="batch">Values by input name; shapes may change from step to step.</param>
+    /// <exception cref="LiftException">The batch does not fit the model.</exception>
+    public float Step(IReadOnlyDictionary<string, Tensor> batch) => Step(batch, Gradients);
+
+    private float Step(IReadOnlyDictionary<string, Tensor> batch, DeviceBuffer<float> into)
+    {
+        check.Check(batch);
+        Bind(into);
+        foreach (GraphValue input in Inputs)
+        {
+            if (model!.Inputs.Contains(input.Name)) session!.Input(input.Name, batch[input.Name]);
+        }
+        session!.Run(what);
+        LastOutputs = session.Allocated(options.Outputs);
+        GC.KeepAlive(batch);
+        return *(float*)loss.Data;
+    }
+
+    /// <summary>
+    /// Gradient accumulation: the weighted mean of the batches' gradients ends in <see cref="Gradients"/>, that of their losses is returned.
+    /// Weights such as the batches' label counts make it the gradient of one large batch.
+    /// </summary>
+    /// <param name="batches">Batches with their weights, which need not sum to 1.</param>
+    public float Step(IReadOnlyList<(IReadOnlyDictionary<string, Tensor> Batch, double Weight)> batches)
+    {
+        double total = batches.Sum(b => b.Weight);
+        if (batches.Count == 0 || !(total > 0)) throw new ArgumentException("A step needs at least one batch of positive weight", nameof(batches));
+        if (batches.Count == 1) return Step(batches[0].Batch);
+        term ??= device.Allocate<float>(Gradients.Length);
+        double mean = 0;
+        for (int i = 0; i < batches.Count; i++)
+        {
+            double share = batches[i].Weight / total;
+            mean += share * Step(batches[i].Batch, term);
+            device.Run(new WeightedSum(Gradients, term, (float)share, First: i == 0));
+        }
+        return (float)mean;
+    }
+
+    /// <summary>Ends ONNX Runtime's profiling, which <see cref="TrainingSessionOptions.Configure"/> began; answers the file of the run's nodes in order.</summary>
+    internal string EndProfiling() => session!.EndProfiling();
+
+    private static void CheckPositions(SessionWeight weight, int[] positions)
+    {
+        for (int i = 0; i < positions.Length; i++)
+        {
+            if (positions[i] < 0 || positions[i] >= weight.Count || (i > 0 && positions[i] <= positions[i - 1]))
+                throw new LiftException($"Position {positions[i]} (entry {i}) in the mask of '{weight.Name}' is wrong: positions ascend from 0 to {weight.Count - 1}.");
+        }
+    }
+
+    private DeviceBuffer<int> Place(int[] positions)
+    {
+        DeviceBuffer<int> buffer = device.Allocate<int>(positions.Length);
+        buffer.CopyFrom(positions);
+        return buffer;
+    }
+
+    /// <summary>Makes the session anew where another set of gradients comes out of it; new positions alone need none.</summary>
+    private void Rebuild(Dictionary<string, GradientForm> wanted)
+    {
+        if (forms is not null && forms.Count == wanted.Count && forms.All(f => wanted.TryGetValue(f.Key, out GradientForm form) && form == f.Value)) return;
+        session?.Dispose();
+        session = null;
+        model = new CompactModel(folder.TrainingModel, options.Outputs.Prepend(folder.Record.LossOutput).Distinct(), wanted);
+        session = new BoundSession(model.Model, device, what, options.Configure);
+        forms = wanted;
+        var own = Weights.ToDictionary(w => w.Name);
+        foreach (ValueInfoProto input in model.Model.Graph.Input)
+        {
+            if (own.TryGetValue(input.Name, out SessionWeight? weight)) session.Input(weight.Name, weight.Memory.Pointer, weight.Memory.Length, weight.Type, weight.Dims);
+            else if (folder.Parameters.TryGetValue(input.Name, out Tensor? tensor))
+            {
+                if (!frozen.TryGetValue(tensor.Name, out DeviceBuffer<byte>? buffer)) frozen[tensor.Name] = buffer = device.Share(tensor);
+                session.Input(tensor.Name, buffer.Pointer, tensor.ByteLength, tensor.Type, tensor.Dims);
+            }
+        }
+        session.Output(loss.Name, (nint)loss.Data, loss.ByteLength, loss.Type, loss.Dims);
+        foreach (string output in options.Outputs) session.Output(output);
+    }
+
+    private void Bind(DeviceBuffer<float> into)
+    {
+        if (ReferenceEquals(bound, into)) return;
+        bound = into;
+        foreach (GradientSlice slice in Slices)
+        {
+            string name = slice.Weight.Name;
+            long[] dims = slice.Positions is null ? slice.Weight.Dims : [slice.Count];
+            session!.Output(model!.GradientOutputs[name], into.Pointer + (nint)(slice.Offset * sizeof(float)), slice.Count * sizeof(float), ElementType.Float, dims);
+            if (slice.Positions is { } positions) session.Input(CompactModel.Positions(name), positions.Pointer, slice.Count * sizeof(int), ElementType.Int32, dims);
+        }
+    }
+
+    public void Dispose()
+    {
+        session?.Dispose();
+        gradients?.Dispose();
+        term?.Dispose();
+        foreach (GradientSlice slice in Slices) slice.Positions?.Dispose();
+        foreach (SessionWeight weight in Weights) weight.Dispose();
+        foreach (DeviceBuffer<byte> buffer in frozen.Values) buffer.Dispose();
+    }
+}
