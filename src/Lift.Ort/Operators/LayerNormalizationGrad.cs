@@ -1,0 +1,35 @@
+namespace Lift.Ort.Operators;
+
+/// <summary>
+/// y = x̂ ⊙ scale + bias, x̂ = (x − mean) · inv_std ⇒ with g = dy ⊙ scale: dx = inv_std · (g − mean(g) − x̂ · mean(g ⊙ x̂)),
+/// dscale = Σ dy ⊙ x̂, dbias = Σ dy over all rows. The simplified form (RMS) has no mean: dx = inv_std · (g − x̂ · mean(g ⊙ x̂)).
+/// The invertible form is given y instead of x, and finds x̂ = (y − bias) / scale.
+/// </summary>
+internal sealed partial class LayerNormalizationGrad(long axis, NormalizationForm form) : FloatKernel
+{
+    public static readonly OperatorSchema Schema = new(
+        "LayerNormalizationGrad",
+        ["Y_grad: T", "X: T", "scale: T", "mean: T", "inv_std_dev: T"],
+        ["X_grad: T = X", "scale_grad?: T = scale", "bias_grad?: T = scale"],
+        n => new LayerNormalizationGrad(n.Int("axis", -1), NormalizationForm.Full)) { InPlace = 0 };
+
+    public static readonly OperatorSchema Simplified = new(
+        "SimplifiedLayerNormalizationGrad",
+        ["Y_grad: T", "X: T", "scale: T", "inv_std_var: T"],
+        ["X_grad: T = X", "scale_grad?: T = scale"],
+        n => new LayerNormalizationGrad(n.Int("axis", -1), NormalizationForm.Simplified)) { InPlace = 0 };
+
+    public static readonly OperatorSchema Invertible = new(
+        "InvertibleLayerNormalizationGrad",
+        ["Y_grad: T", "Y: T", "scale: T", "bias: T", "inv_std_var: T"],
+        ["X_grad: T = Y", "scale_grad?: T = scale", "bias_grad?: T = scale"],
+        n => new LayerNormalizationGrad(n.Int("axis", -1), NormalizationForm.Invertible)) { InPlace = 0 };
+}
+
+/// <summary>What the backward pass of a normalization is given.</summary>
+internal enum NormalizationForm
+{
+    Full,
+    Simplified,
+    Invertible,
+}

@@ -1,0 +1,110 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+
+namespace Lift.Ort.Operators;
+
+/// <summary>Loops over contiguous memory with the widest vectors at hand; four sums at a time hide the latency of additions.</summary>
+internal static unsafe class Simd
+{
+    /// <summary>Σ a·b</summary>
+    public static T Dot<T>(T* a, T* b, long n) where T : unmanaged, INumber<T>
+    {
+        int w = Vector<T>.Count;
+        Vector<T> s0 = default, s1 = default, s2 = default, s3 = default;
+        long i = 0;
+        for (; i <= n - 4 * w; i += 4 * w)
+        {
+            s0 += Vector.Load(a + i) * Vector.Load(b + i);
+            s1 += Vector.Load(a + i + w) * Vector.Load(b + i + w);
+            s2 += Vector.Load(a + i + 2 * w) * Vector.Load(b + i + 2 * w);
+            s3 += Vector.Load(a + i + 3 * w) * Vector.Load(b + i + 3 * w);
+        }
+        for (; i <= n - w; i += w) s0 += Vector.Load(a + i) * Vector.Load(b + i);
+        T sum = Vector.Sum((s0 + s1) + (s2 + s3));
+        for (; i < n; i++) sum += a[i] * b[i];
+        return sum;
+    }
+
+    /// <summary>Σ a</summary>
+    public static T Sum<T>(T* a, long n) where T : unmanaged, INumber<T>
+    {
+        int w = Vector<T>.Count;
+        Vector<T> s0 = default, s1 = default, s2 = default, s3 = default;
+        long i = 0;
+        for (; i <= n - 4 * w; i += 4 * w)
+        {
+            s0 += Vector.Load(a + i);
+            s1 += Vector.Load(a + i + w);
+            s2 += Vector.Load(a + i + 2 * w);
+            s3 += Vector.Load(a + i + 3 * w);
+        }
+        for (; i <= n - w; i += w) s0 += Vector.Load(a + i);
+        T sum = Vector.Sum((s0 + s1) + (s2 + s3));
+        for (; i < n; i++) sum += a[i];
+        return sum;
+    }
+
+    /// <summary>The largest element; −∞ of nothing.</summary>
+    public static T Max<T>(T* a, long n) where T : unmanaged, IFloatingPointIeee754<T>
+    {
+        int w = Vector<T>.Count;
+        var max = new Vector<T>(T.NegativeInfinity);
+        long i = 0;
+        for (; i <= n - w; i += w) max = Vector.Max(max, Vector.Load(a + i));
+        T result = T.NegativeInfinity;
+        for (int k = 0; k < w; k++) result = T.Max(result, max[k]);
+        for (; i < n; i++) result = T.Max(result, a[i]);
+        return result;
+    }
+
+    /// <summary>y += a</summary>
+    public static void Add<T>(T* a, T* y, long n) where T : unmanaged, INumber<T>
+    {
+        long i = 0;
+        for (; i <= n - Vector<T>.Count; i += Vector<T>.Count) (Vector.Load(y + i) + Vector.Load(a + i)).Store(y + i);
+        for (; i < n; i++) y[i] += a[i];
+    }
+
+    /// <summary>y += s·a</summary>
+    public static void AddScaled<T>(T s, T* a, T* y, long n) where T : unmanaged, INumber<T>
+    {
+        var scale = new Vector<T>(s);
+        long i = 0;
+        for (; i <= n - Vector<T>.Count; i += Vector<T>.Count) (Vector.Load(y + i) + scale * Vector.Load(a + i)).Store(y + i);
+        for (; i < n; i++) y[i] += s * a[i];
+    }
+
+    /// <summary>y = f(a, b), element by element; y may be a or b.</summary>
+    public static void Map<T, TFunction>(TFunction f, T* a, T* b, T* y, long n)
+        where T : unmanaged, IFloatingPointIeee754<T>
+        where TFunction : struct, IVectorFunction
+    {
+        int w = Vector<T>.Count;
+        long i = 0;
+        for (; i <= n - w; i += w) f.Of(Vector.Load(a + i), Vector.Load(b + i)).Store(y + i);
+        if (i == n) return;
+        T* rest = stackalloc T[2 * w]; // the last, incomplete vector goes through the same arithmetic
+        new Span<T>(rest, 2 * w).Clear();
+        for (long k = i; k < n; k++) (rest[k - i], rest[k - i + w]) = (a[k], b[k]);
+        f.Of(Vector.Load(rest), Vector.Load(rest + w)).Store(rest);
+        for (long k = i; k < n; k++) y[k] = rest[k - i];
+    }
+
+    /// <summary>eˣ</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector<T> Exp<T>(Vector<T> x) where T : unmanaged => typeof(T) == typeof(double)
+        ? Vector.Exp(x.As<T, double>()).As<double, T>()
+        : Vector.Exp(x.As<T, float>()).As<float, T>();
+
+    /// <summary>Fills with zeros.</summary>
+    public static void Clear<T>(T* y, long n) where T : unmanaged => System.Runtime.InteropServices.NativeMemory.Clear(y, checked((nuint)n * (nuint)sizeof(T)));
+
+    /// <summary>Copies <paramref name="n"/> elements.</summary>
+    public static void Copy<T>(T* x, T* y, long n) where T : unmanaged => System.Buffer.MemoryCopy(x, y, n * sizeof(T), n * sizeof(T));
+}
+
+/// <summary>A function of two vectors, lane by lane.</summary>
+internal interface IVectorFunction
+{
+    Vector<T> Of<T>(Vector<T> a, Vector<T> b) where T : unmanaged, IFloatingPointIeee754<T>;
+}

@@ -1,0 +1,39 @@
+using Microsoft.ML.OnnxRuntime;
+
+namespace Lift.Ort.Operators;
+
+/// <summary>The training operators that a stock ONNX Runtime lacks, under their own names in com.microsoft, written in C#.</summary>
+public static class TrainingOperators
+{
+    /// <summary>Names of all operators, without their domains.</summary>
+    public static IEnumerable<string> Names => Table.Select(s => s.Name);
+
+    internal static OperatorSchema[] Table { get; } =
+    [
+        InPlaceAccumulatorV2.Schema,
+        SoftmaxGrad.Schema,
+        SoftmaxGrad.Flattened,
+        LogSoftmaxGrad.Schema,
+        LogSoftmaxGrad.Flattened,
+        SoftmaxCrossEntropyLossInternal.Schema,
+        SoftmaxCrossEntropyLossGrad.Internal,
+        SoftmaxCrossEntropyLossGrad.Schema,
+        GatherGrad.Schema,
+        GatherElementsGrad.Schema,
+        LayerNormalizationGrad.Schema,
+        LayerNormalizationGrad.Simplified,
+        LayerNormalizationGrad.Invertible,
+        .. ActivationGrads.Schemas,
+    ];
+
+    private static readonly Lazy<OperatorDomain[]> domains =
+        new(() => [.. Table.GroupBy(s => s.Domain).Select(d => new OperatorDomain(d.Key, d))]);
+
+    /// <summary>
+    /// Makes the operators known to every session opened with <paramref name="options"/>. A model-local function of the same name and domain gives way to them.
+    /// </summary>
+    public static void AddTo(SessionOptions options)
+    {
+        foreach (OperatorDomain domain in domains.Value) domain.AddTo(options);
+    }
+}
