@@ -1,0 +1,70 @@
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Sparse;
+
+/// <summary>What a selection wants to know about a weight beside its values.</summary>
+public enum Statistic
+{
+    /// <summary>Nothing.</summary>
+    None,
+
+    /// <summary>Mean of the gradients seen so far, of every entry.</summary>
+    Gradient,
+
+    /// <summary>Sum of −g·w over the steps seen so far, of every entry.</summary>
+    Movement,
+
+    /// <summary>Running average of the gradients (decay 0.9), of every entry.</summary>
+    Momentum,
+}
+
+/// <summary>A weight as a selection sees it.</summary>
+/// <param name="Weight">Its values: float32, float16 or bfloat16.</param>
+/// <param name="K">How many entries to select, 1 up to the number of entries less one.</param>
+/// <param name="Seed">Fixes every random choice; differs per weight and per refresh.</param>
+/// <param name="Statistic">One float32 per entry, where the selection asked for a statistic; otherwise null.</param>
+public sealed record Candidate(Tensor Weight, int K, int Seed, Tensor? Statistic)
+{
+    /// <summary>The weight as a matrix: [first dimension, all others].</summary>
+    public (int Rows, int Columns) Matrix
+    {
+        get
+        {
+            var (rows, columns) = Budget.Matrix(Weight.Dims);
+            return ((int)rows, (int)columns);
+        }
+    }
+}
+
+/// <summary>What a selection found: K ascending positions, and how sure it is of them.</summary>
+/// <param name="Positions">Flat positions, row-major over the weight as stored.</param>
+/// <param name="Bound">Bound on the error of the low-rank approximation behind them; 0 where there is none or it is exact.</param>
+/// <param name="Outers">Filter rounds that the approximation took.</param>
+public readonly record struct Selected(int[] Positions, double Bound = 0, int Outers = 0);
+
+/// <summary>A rule that chooses which entries of a weight are trained. Stateless but for warm starts; one object serves all weights of a model in turn.</summary>
+public interface ISelection : IDisposable
+{
+    /// <summary>What <see cref="Candidate.Statistic"/> has to hold.</summary>
+    Statistic Needs => Statistic.None;
+
+    /// <summary>True when the rule selects every entry, whatever the budget.</summary>
+    bool SelectsAll => false;
+
+    Selected Select(Candidate candidate);
+
+    void IDisposable.Dispose() { }
+}
+
+internal static class Weights
+{
+    /// <summary>The weight itself where it is float32, else a float32 copy.</summary>
+    public static unsafe Tensor AsSingle(this Tensor weight)
+    {
+        if (weight.Type == ElementType.Float) return weight;
+        var buffer = new NativeBuffer(weight.Count * sizeof(float), zeroed: false);
+        float* to = (float*)buffer.Data;
+        for (long i = 0; i < weight.Count; i++) to[i] = HalfPrecision.Widen(((ushort*)weight.Data)[i], weight.Type);
+        return new Tensor(weight.Name, ElementType.Float, weight.Dims, (byte*)to, buffer);
+    }
+}

@@ -1,0 +1,101 @@
+using System.Diagnostics;
+using Lift.Ort.Devices;
+using Lift.Ort.Devices.Cpu;
+using Lift.Ort.Onnx;
+using Lift.Ort.Sparse.Selections;
+
+namespace Lift.Ort.Sparse;
+
+/// <summary>Chooses which entries of a model's weights are trained, by a selection's name, a budget and a seed. Keep it for a whole run: it remembers the bases that refreshes start from.</summary>
+public sealed class MaskSelector : IDisposable
+{
+    private static readonly OrderedDictionary<string, Func<SelectionOptions, CpuDevice, ISelection>> table = new()
+    {
+        ["lift"] = (o, d) => new Selections.Lift(o, d, TopOrder.LargestMagnitude),
+        ["weight-magnitude"] = (_, d) => new WeightMagnitude(d),
+        ["gradient-magnitude"] = (_, d) => new StatisticRank(d, Statistic.Gradient, TopOrder.LargestMagnitude),
+        ["movement"] = (_, d) => new StatisticRank(d, Statistic.Movement, TopOrder.LargestValue),
+        ["momentum"] = (_, d) => new StatisticRank(d, Statistic.Momentum, TopOrder.LargestMagnitude),
+        ["random"] = (_, _) => new Selections.Random(),
+        ["random-block"] = (_, _) => new RandomBlock(),
+        ["full"] = (_, _) => new Full(),
+        ["lift-smallest"] = (o, d) => new Selections.Lift(o, d, TopOrder.SmallestMagnitude),
+        ["lift-random-rank"] = (o, d) => new LiftRandomRank(o, d),
+    };
+
+    private readonly SelectionOptions options;
+    private readonly ISelection selection;
+
+    /// <exception cref="LiftException">An option is wrong; the message names it.</exception>
+    public MaskSelector(SelectionOptions options, IDevice device)
+    {
+        this.options = options.Check();
+        selection = table[options.Selection](options, device as CpuDevice ?? new CpuDevice());
+    }
+
+    /// <summary>The names of all selections.</summary>
+    public static IReadOnlyList<string> Names => [.. table.Keys];
+
+    /// <summary>What <see cref="Select"/> wants to know beside the weights; give it a <see cref="WeightStatistics"/> of this kind.</summary>
+    public Statistic Needs => selection.Needs;
+
+    /// <summary>Selects entries of every weight.</summary>
+    /// <param name="weights">float32, float16 or bfloat16; not changed.</param>
+    /// <param name="refresh">0 for the first masks of a run, then 1, 2, …: with the seed it fixes every random choice.</param>
+    /// <param name="previous">The masks so far, in the weights' order, for the reported overlap.</param>
+    /// <param name="statistics">Needed where <see cref="Needs"/> says so.</param>
+    /// <param name="done">Told after each weight.</param>
+    /// <exception cref="LiftException">A weight holds NaN or infinity, is too large, or a statistic is missing.</exception>
+    public Refresh Select(
+        IReadOnlyList<Tensor> weights, int refresh = 0, IReadOnlyList<Mask>? previous = null, WeightStatistics? statistics = null, Action<RefreshReport>? done = null)
+    {
+        if (Needs != Statistic.None && statistics?.Kind != Needs)
+        {
+            throw new LiftException($"Selection '{options.Selection}' needs gradients of training batches, which are not there; train with it, or take one of lift, weight-magnitude, random.");
+        }
+        var masks = new Mask[weights.Count];
+        var reports = new RefreshReport[weights.Count];
+        long common = 0, union = 0, started = Stopwatch.GetTimestamp();
+        for (int i = 0; i < masks.Length; i++)
+        {
+            long from = Stopwatch.GetTimestamp();
+            (masks[i], Selected found) = One(weights[i], i, refresh, statistics);
+            if (previous is not null)
+            {
+                long both = masks[i].Common(previous[i]);
+                common += both;
+                union += masks[i].Length + previous[i].Length - both;
+            }
+            reports[i] = new(masks[i].Weight, masks[i].Length, previous is null ? double.NaN : masks[i].Overlap(previous[i]), found.Bound, found.Outers, Stopwatch.GetElapsedTime(from).TotalSeconds);
+            done?.Invoke(reports[i]);
+        }
+        var total = new RefreshReport(
+            "", masks.Sum(m => m.Length), previous is null ? double.NaN : union == 0 ? 1 : common / (double)union,
+            reports.Max(r => (double?)r.Bound) ?? 0, reports.Max(r => (int?)r.Outers) ?? 0, Stopwatch.GetElapsedTime(started).TotalSeconds);
+        return new Refresh(masks, reports, total);
+    }
+
+    /// <summary>The bases that the next refresh starts from, by weight; save them with a run so that it goes on exactly as it would have.</summary>
+    public IDictionary<string, Tensor> Bases => (selection as Selections.Lift)?.Bases ?? new Dictionary<string, Tensor>();
+
+    public void Dispose() => selection.Dispose();
+
+    private (Mask Mask, Selected Found) One(Tensor weight, int index, int refresh, WeightStatistics? statistics)
+    {
+        long k = options.Budget.For(weight.Dims);
+        if (selection.SelectsAll || k >= weight.Count) return (new Mask(weight.Name, weight.Dims, null), default);
+        if (weight.Count > int.MaxValue) throw new LiftException($"Weight '{weight.Name}' has {weight.Count} entries; positions reach to {int.MaxValue}, so freeze it or train all of it.");
+        int seed = HashCode(options.Seed, index, refresh);
+        Selected found = selection.Select(new Candidate(weight, (int)k, seed, statistics?.Of(index)));
+        return (new Mask(weight.Name, weight.Dims, found.Positions), found);
+    }
+
+    /// <summary>The same on every machine and in every run, unlike <see cref="System.HashCode"/>.</summary>
+    private static int HashCode(int seed, int index, int refresh)
+    {
+        ulong x = ((ulong)(uint)seed * 0x9e3779b97f4a7c15) ^ ((ulong)(uint)index << 32) ^ (uint)refresh;
+        x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+        x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+        return (int)(x ^ (x >> 31)) & int.MaxValue;
+    }
+}

@@ -1,0 +1,129 @@
+using Lift.Ort.Devices;
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Sparse;
+
+/// <summary>m and v (and the float32 master of 16-bit weights) of every selected entry of a model, with the masks they belong to.</summary>
+public sealed unsafe class Moments : IDisposable
+{
+    private readonly IDevice device;
+    private readonly IReadOnlyList<Tensor> weights;
+    private readonly DeviceBuffer<int> positions;
+    private readonly long masterLength;
+
+    private Moments(IDevice device, IReadOnlyList<Tensor> weights, IReadOnlyList<Mask> masks)
+    {
+        if (masks.Count != weights.Count) throw new ArgumentException($"{masks.Count} masks for {weights.Count} weights");
+        (this.device, this.weights, Masks) = (device, weights, [.. masks.Select(m => m.Normalized())]);
+        positions = device.Allocate<int>(Masks.Sum(m => m.Positions?.Length ?? 0L));
+        Segments = new Segment[weights.Count];
+        long at = 0;
+        for (int i = 0; i < Segments.Length; i++)
+        {
+            (Tensor w, Mask mask) = (weights[i], Masks[i]);
+            if (mask.Weight != w.Name || mask.Count != w.Count) throw new ArgumentException($"mask '{mask.Weight}' does not belong to weight '{w}'");
+            if (mask.Positions is not null) positions.CopyFrom(mask.Positions, at);
+            nint address = mask.Positions is null ? 0 : positions.Pointer + (nint)(at * sizeof(int));
+            bool own = w.Type == ElementType.Float;
+            Segments[i] = new Segment((nint)w.Data, w.Type, address, Length, mask.Length, own ? -1 : masterLength);
+            at += mask.Positions?.Length ?? 0;
+            Length += mask.Length;
+            if (!own) masterLength += mask.Length;
+        }
+        First = device.Allocate<float>(Length);
+        Second = device.Allocate<float>(Length);
+        Master = masterLength > 0 ? device.Allocate<float>(masterLength) : null;
+    }
+
+    /// <summary>One per weight, in the weights' order.</summary>
+    public IReadOnlyList<Mask> Masks { get; }
+
+    /// <summary>Where each weight's entries lie in the compact vector.</summary>
+    public Segment[] Segments { get; }
+
+    /// <summary>Number of selected entries of the whole model.</summary>
+    public long Length { get; }
+
+    /// <summary>m</summary>
+    public DeviceBuffer<float> First { get; }
+
+    /// <summary>v</summary>
+    public DeviceBuffer<float> Second { get; }
+
+    /// <summary>float32 values of the selected entries of the 16-bit weights; null where there are none.</summary>
+    public DeviceBuffer<float>? Master { get; }
+
+    /// <summary>Zero moments for these masks; masters start as the weights' values.</summary>
+    public static Moments Zero(IDevice device, IReadOnlyList<Tensor> weights, IReadOnlyList<Mask> masks)
+    {
+        var moments = new Moments(device, weights, masks);
+        for (int i = 0; i < moments.Segments.Length; i++) moments.ReadMaster(i);
+        return moments;
+    }
+
+    /// <summary>Moments as they were saved: <paramref name="first"/> and <paramref name="second"/> hold one float per selected entry, <paramref name="master"/> one per selected 16-bit entry.</summary>
+    /// <exception cref="LiftException">The lengths do not fit the masks.</exception>
+    public static Moments Restore(
+        IDevice device, IReadOnlyList<Tensor> weights, IReadOnlyList<Mask> masks, ReadOnlySpan<float> first, ReadOnlySpan<float> second, ReadOnlySpan<float> master)
+    {
+        var moments = new Moments(device, weights, masks);
+        if (first.Length != moments.Length || second.Length != moments.Length || master.Length != moments.masterLength)
+        {
+            throw new LiftException($"The saved moments have {first.Length}, {second.Length} and {master.Length} entries, but the masks select {moments.Length}, of which {moments.masterLength} are 16-bit; the checkpoint is damaged or of another model.");
+        }
+        moments.First.CopyFrom(first);
+        moments.Second.CopyFrom(second);
+        moments.Master?.CopyFrom(master);
+        return moments;
+    }
+
+    /// <summary>
+    /// Moments for new masks of the same weights: entries selected before and after keep m, v and master; new entries have m = v = 0 and the
+    /// weight's value as master. One merge of two sorted lists per weight. This object stays as it is.
+    /// </summary>
+    public Moments CarryOver(IReadOnlyList<Mask> masks)
+    {
+        Moments next = Zero(device, weights, masks);
+        for (int i = 0; i < Segments.Length; i++)
+        {
+            (Segment from, Segment to) = (Segments[i], next.Segments[i]);
+            Merge(Masks[i], next.Masks[i], (a, b) =>
+            {
+                Copy(First, from.Offset + a, next.First, to.Offset + b);
+                Copy(Second, from.Offset + a, next.Second, to.Offset + b);
+                if (from.Master >= 0) Copy(Master!, from.Master + a, next.Master!, to.Master + b);
+            });
+        }
+        return next;
+    }
+
+    public void Dispose()
+    {
+        positions.Dispose();
+        First.Dispose();
+        Second.Dispose();
+        Master?.Dispose();
+    }
+
+    /// <summary>Calls <paramref name="both"/> with the index in a and in b of every position that both masks have.</summary>
+    private static void Merge(Mask a, Mask b, Action<long, long> both)
+    {
+        for (long i = 0, j = 0; i < a.Length && j < b.Length;)
+        {
+            long x = a.Positions?[i] ?? i, y = b.Positions?[j] ?? j;
+            if (x == y) both(i, j);
+            if (x <= y) i++;
+            if (y <= x) j++;
+        }
+    }
+
+    private static void Copy(DeviceBuffer<float> source, long from, DeviceBuffer<float> target, long to) => ((float*)target.Pointer)[to] = ((float*)source.Pointer)[from];
+
+    private void ReadMaster(int index)
+    {
+        (Segment s, int[]? at) = (Segments[index], Masks[index].Positions);
+        if (s.Master < 0) return;
+        float* master = (float*)Master!.Pointer + s.Master;
+        for (long i = 0; i < s.Length; i++) master[i] = HalfPrecision.Entry((byte*)s.Weight, s.Type, at?[i] ?? i);
+    }
+}

@@ -1,0 +1,26 @@
+using Lift.Ort.Devices;
+
+namespace Lift.Ort.Sparse;
+
+/// <summary>Which scores <see cref="TopMagnitude"/> keeps.</summary>
+public enum TopOrder
+{
+    /// <summary>The largest |x|.</summary>
+    LargestMagnitude,
+
+    /// <summary>The smallest |x|.</summary>
+    SmallestMagnitude,
+
+    /// <summary>The largest x, sign included.</summary>
+    LargestValue,
+}
+
+/// <summary>
+/// Finds the positions of the k best scores, ascending; of equal scores those of lowest position are taken. k is the length of
+/// <paramref name="Positions"/>. Exact: bit patterns of floats order like their magnitudes, so the k-th best score is found by counting bits
+/// (12, then 10, then 10 of them), and a second pass writes the positions. The result does not depend on the number of threads.
+/// </summary>
+/// <param name="Scores">Address of the float32 scores, in the device's memory; no NaN among them.</param>
+/// <param name="Count">Number of scores, below 2³¹.</param>
+/// <param name="Positions">k results, 1 ≤ k ≤ count.</param>
+public readonly partial record struct TopMagnitude(nint Scores, int Count, DeviceBuffer<int> Positions, TopOrder Order = TopOrder.LargestMagnitude) : IKernel;
