@@ -1,0 +1,61 @@
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Gradients;
+
+/// <summary>What a gradient rule sees of one node: its inputs X, outputs Y and the gradients Dy of the loss with respect to those outputs.</summary>
+internal sealed class Backward(Graph graph, Node node, IReadOnlyList<Var?> dys, Func<string, bool> needs)
+{
+    public Graph Graph => graph;
+
+    public Node Node => node;
+
+    /// <summary>Number of inputs the node lists, absent ones included.</summary>
+    public int InputCount => node.Inputs.Count;
+
+    public int OutputCount => node.Outputs.Count;
+
+    /// <summary>Output 0.</summary>
+    public Var Y => Out(0);
+
+    /// <summary>Gradient of output 0.</summary>
+    public Var Dy => dys[0] ?? Y.ShapeOf().Filled(0).Cast(Y.Element);
+
+    public Var X(int index = 0) => graph.Var(node.Inputs[index]);
+
+    public bool HasX(int index) => node.Input(index) is not null;
+
+    /// <summary>Output <paramref name="index"/>; one that the node does not list yet is added to it (LayerNormalization's mean, MaxPool's indices).</summary>
+    public Var Out(int index)
+    {
+        while (node.Outputs.Count <= index) node.Outputs.Add("");
+        if (node.Outputs[index].Length == 0)
+        {
+            node.Outputs[index] = graph.NewName($"{node.Outputs[0]}.{index}");
+            ShapeInference.Infer(graph, node);
+        }
+        return graph.Var(node.Outputs[index]);
+    }
+
+    /// <summary>Gradient of output <paramref name="index"/>, or null when the loss does not depend on it.</summary>
+    public Var? DyOf(int index) => index < dys.Count ? dys[index] : null;
+
+    /// <summary>True when some trained weight lies behind input <paramref name="index"/>.</summary>
+    public bool Needs(int index) => HasX(index) && needs(node.Inputs[index]);
+
+    /// <summary>The rank of a value that a rule cannot do without.</summary>
+    public int RankOf(Var value) => value.Rank ?? throw Refuse($"the rank of '{value.Name}' could not be inferred");
+
+    /// <summary>The axis attribute, counted from the front.</summary>
+    public int Axis(int rank, int otherwise)
+    {
+        long axis = node.Int("axis", otherwise);
+        return (int)(axis < 0 ? axis + rank : axis);
+    }
+
+    /// <summary>A constant list of integers given as input <paramref name="index"/> or, in older opsets, as an attribute; null when it is absent.</summary>
+    public long[]? Constants(int index, string attribute) =>
+        node.Ints(attribute) ?? (HasX(index) ? graph.TryGetLongs(node.Inputs[index]) ?? throw Refuse($"its '{attribute}' is not a constant") : null);
+
+    public LiftException Refuse(string why) =>
+        new($"No gradient for {node}: {why}. Freeze the weights before it (--freeze), or export the model with that part in simpler operators.");
+}

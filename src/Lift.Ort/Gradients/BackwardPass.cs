@@ -1,0 +1,68 @@
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Gradients;
+
+/// <summary>Reverse-mode differentiation: walks the nodes backwards from the loss and lets each operator's rule append the nodes of its gradient.</summary>
+internal sealed class BackwardPass
+{
+    private readonly Graph graph;
+    private readonly HashSet<string> active;
+    private readonly Dictionary<string, List<Var>> gradients = [];
+
+    private BackwardPass(Graph graph, IEnumerable<string> weights)
+    {
+        this.graph = graph;
+        active = [.. weights];
+        foreach (Node node in graph.Nodes)
+        {
+            if (GradientRules.IsConstant(node.Operator) || !node.Inputs.Any(active.Contains)) continue;
+            active.UnionWith(node.Outputs.Where(o => o.Length > 0 && MayBeFloat(graph.TypeOf(o).Element)));
+        }
+    }
+
+    /// <summary>Values that depend on <paramref name="weights"/> through operators that let a gradient pass.</summary>
+    public static HashSet<string> Active(Graph graph, IEnumerable<string> weights) => new BackwardPass(graph, weights).active;
+
+    /// <summary>Appends to <paramref name="graph"/> the gradient of scalar <paramref name="loss"/> for each of <paramref name="weights"/>; a weight the loss does not depend on is absent from the result.</summary>
+    /// <exception cref="LiftException">An operator between a weight and the loss has no rule; the message names the node, the operator and the weight.</exception>
+    public static Dictionary<string, Var> Run(Graph graph, string loss, IReadOnlyCollection<string> weights)
+    {
+        var pass = new BackwardPass(graph, weights);
+        pass.gradients[loss] = [graph.Scalar(1, ElementType.Float)];
+        foreach (Node node in graph.Nodes.AsEnumerable().Reverse().ToArray()) pass.Visit(node, weights);
+        return weights.Where(pass.gradients.ContainsKey).ToDictionary(w => w, w => pass.Sum(w)!);
+    }
+
+    private static bool MayBeFloat(ElementType type) => type == ElementType.Undefined || type.IsFloat();
+
+    private void Visit(Node node, IReadOnlyCollection<string> weights)
+    {
+        if (!node.Outputs.Any(gradients.ContainsKey) || !node.Inputs.Any(active.Contains) || GradientRules.IsConstant(node.Operator)) return;
+        var rule = GradientRules.Find(node.Operator) ?? throw NoRule(node, weights);
+        Var?[] dys = [.. node.Outputs.Select(Sum)];
+        Var?[] dxs = rule.Formula(new Backward(graph, node, dys, active.Contains));
+        for (int i = 0; i < Math.Min(dxs.Length, node.Inputs.Count); i++)
+        {
+            string input = node.Inputs[i];
+            if (dxs[i] is not { } dx || input.Length == 0 || !active.Contains(input)) continue;
+            if (rule.Broadcasts) dx = Broadcasting.SumTo(dx, graph.Var(input));
+            if (graph.TypeOf(input).Element is var type && type != ElementType.Undefined) dx = dx.Cast(type);
+            if (!gradients.TryGetValue(input, out var list)) gradients[input] = list = [];
+            list.Add(dx);
+        }
+    }
+
+    private Var? Sum(string value)
+    {
+        if (value.Length == 0 || !gradients.TryGetValue(value, out var parts)) return null;
+        if (parts.Count > 1) gradients[value] = parts = [parts.Aggregate((a, b) => a + b)];
+        return parts[0];
+    }
+
+    private LiftException NoRule(Node node, IReadOnlyCollection<string> weights)
+    {
+        string weight = weights.FirstOrDefault(w => Active(graph, [w]).Overlaps(node.Inputs)) ?? weights.First();
+        return new($"No gradient rule for {node}, which weight '{weight}' needs. Freeze that weight (--freeze '{weight}'), or export the model without this operator. "
+            + $"Rules exist for: {string.Join(", ", GradientRules.Operators)}.");
+    }
+}
