@@ -20,8 +20,15 @@ internal sealed class BackwardPass
         }
     }
 
-    /// <summary>Values that depend on <paramref name="weights"/> through operators that let a gradient pass.</summary>
-    public static HashSet<string> Active(Graph graph, IEnumerable<string> weights) => new BackwardPass(graph, weights).active;
+    /// <summary>Values on which <paramref name="output"/> depends through operators that let a gradient pass (those without a rule included).</summary>
+    public static HashSet<string> Reaching(Graph graph, string output)
+    {
+        var reaching = new HashSet<string> { output };
+        foreach (Node node in graph.Nodes.AsEnumerable().Reverse())
+            if (!GradientRules.IsConstant(node.Operator) && node.Outputs.Any(reaching.Contains))
+                reaching.UnionWith(node.Inputs.Where(i => i.Length > 0 && MayBeFloat(graph.TypeOf(i).Element)));
+        return reaching;
+    }
 
     /// <summary>Appends to <paramref name="graph"/> the gradient of scalar <paramref name="loss"/> for each of <paramref name="weights"/>; a weight the loss does not depend on is absent from the result.</summary>
     /// <exception cref="LiftException">An operator between a weight and the loss has no rule; the message names the node, the operator and the weight.</exception>
@@ -61,7 +68,7 @@ internal sealed class BackwardPass
 
     private LiftException NoRule(Node node, IReadOnlyCollection<string> weights)
     {
-        string weight = weights.FirstOrDefault(w => Active(graph, [w]).Overlaps(node.Inputs)) ?? weights.First();
+        string weight = weights.FirstOrDefault(w => new BackwardPass(graph, [w]).active.Overlaps(node.Inputs)) ?? weights.First();
         return new($"No gradient rule for {node}, which weight '{weight}' needs. Freeze that weight (--freeze '{weight}'), or export the model without this operator. "
             + $"Rules exist for: {string.Join(", ", GradientRules.Operators)}.");
     }

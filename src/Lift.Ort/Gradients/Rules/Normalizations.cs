@@ -41,7 +41,7 @@ internal static class Normalizations
     }
 
     /// <summary>y = x r s, r = 1/√(mean x² + ε) over the last axis ⇒ SimplifiedLayerNormalizationGrad(dy, x, s, r)</summary>
-    [Gradient("SimplifiedLayerNormalization"), Gradient("com.microsoft.SimplifiedLayerNormalization")]
+    [Gradient("SimplifiedLayerNormalization")]
     public static Var?[] SimplifiedLayerNormalization(Backward b)
     {
         int rank = b.RankOf(b.X());

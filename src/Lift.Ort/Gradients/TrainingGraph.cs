@@ -1,0 +1,97 @@
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Gradients;
+
+/// <summary>A model with its loss (<see cref="Forward"/>) and, beside it, with its loss and the gradient of each trained weight (<see cref="Training"/>).</summary>
+/// <param name="Forward">Outputs: the loss, then the scored output. Weights are initializers still.</param>
+/// <param name="Training">As Forward, with the value <c>W_grad</c> (float32, W's shape) for every trained weight W as further outputs.</param>
+/// <param name="Loss">Name of the scalar float32 loss.</param>
+/// <param name="Scored">Name of the output that is scored.</param>
+/// <param name="Trainable">The trained weights, in file order.</param>
+public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, string Scored, IReadOnlyList<CatalogWeight> Trainable, TrainingGraphOptions Options)
+{
+    /// <summary>Name of the gradient of <paramref name="weight"/>.</summary>
+    public static string GradientOf(string weight) => $"{weight}_grad";
+
+    /// <summary>Adds the loss to a copy of <paramref name="source"/> and differentiates it.</summary>
+    /// <exception cref="LiftException">A pattern matches nothing, an operator has no gradient rule, the output does not exist or does not fit the loss.</exception>
+    public static TrainingGraph Build(Graph source, TrainingGraphOptions? options = null)
+    {
+        options ??= new();
+        Graph forward = source.Clone();
+        string scored = ScoredOutput(forward, options.Output);
+        var trainable = Choose(forward, scored, options);
+        string loss = AddLoss(forward, scored, options.Loss);
+        Prune.Run(forward);
+
+        Graph training = forward.Clone();
+        var gradients = BackwardPass.Run(training, loss, [.. trainable.Select(w => w.Name)]);
+        trainable = [.. trainable.Where(w => gradients.ContainsKey(w.Name))];
+        if (trainable.Count == 0) throw new LiftException($"The loss over '{scored}' does not depend on any of the chosen weights; choose others with --train, or another --output.");
+        Rename(training, [.. trainable.Select(w => (gradients[w.Name].Cast(ElementType.Float).Name, GradientOf(w.Name)))]);
+        training.Outputs.AddRange(trainable.Select(w => new GraphValue(GradientOf(w.Name), new(ElementType.Float, Shape.Of(w.Value.Dims)))));
+        Prune.Run(training);
+        return new(forward, training, loss, scored, trainable, options);
+    }
+
+    /// <summary>The output to score: the one named, else <c>logits</c>, else the first float output.</summary>
+    public static string ScoredOutput(Graph graph, string? name)
+    {
+        string all = string.Join(", ", graph.Outputs.Select(o => $"{o.Name} {o.Type}"));
+        if (name is not null) return graph.Outputs.Any(o => o.Name == name) ? name : throw new LiftException($"The model has no output '{name}'; its outputs are: {all}.");
+        GraphValue? found = graph.Outputs.Find(o => o.Name == "logits") ?? graph.Outputs.Find(o => graph.TypeOf(o.Name).Element.IsFloat() || o.Type.Element.IsFloat());
+        return found?.Name ?? throw new LiftException($"The model has no float output to score; its outputs are: {all}.");
+    }
+
+    /// <summary>The weights that <paramref name="options"/> choose, in file order; each has a differentiable path to the scored output.</summary>
+    public static IReadOnlyList<CatalogWeight> Choose(Graph graph, string scored, TrainingGraphOptions options)
+    {
+        var reaching = BackwardPass.Reaching(graph, scored);
+        var all = WeightCatalog.Find(graph, scored).Where(w => reaching.Contains(w.Name)).ToList();
+        var freeze = Patterns(options.Freeze, "--freeze", all);
+        var train = Patterns(options.Train, "--train", all);
+        var chosen = all.Where(w => w.Kind != WeightKind.Statistics && !freeze.Any(g => Matches(g, w)) && (train.Count > 0 ? train.Any(g => Matches(g, w)) : w.IsLiftDefault)).ToList();
+        if (chosen.Count > 0) return chosen;
+        throw new LiftException(train.Count > 0
+            ? $"All weights that --train {string.Join(' ', options.Train)} matches are frozen by --freeze {string.Join(' ', options.Freeze)}; there is nothing left to train."
+            : "The model has no linear layer of an attention or MLP block to train by default (head, embeddings, norms, biases and convolutions are not); name weights with --train, for instance --train '*' (lift inspect lists them).");
+    }
+
+    private static bool Matches(Glob glob, CatalogWeight w) => glob.Matches(w.Name) || glob.Matches(w.Layer) || glob.Matches($"{w.Layer}.weight");
+
+    private static List<Glob> Patterns(IReadOnlyList<string> patterns, string option, IReadOnlyList<CatalogWeight> weights)
+    {
+        var globs = patterns.Select(p => new Glob(p)).ToList();
+        if (globs.Find(g => !weights.Any(w => Matches(g, w))) is { } idle)
+            throw new LiftException($"{option} '{idle.Pattern}' matches no weight on a differentiable path; lift inspect lists the names, for instance '{weights.FirstOrDefault()?.Layer ?? "(none)"}'.");
+        return globs;
+    }
+
+    private static string AddLoss(Graph graph, string scored, string lossName)
+    {
+        Var loss = Losses.Add(lossName, graph, graph.Var(scored));
+        string name = graph.NewName("loss");
+        Rename(graph, [(loss.Name, name)]);
+        TensorType scoredType = graph.Outputs.First(o => o.Name == scored).Type;
+        graph.Outputs.Clear();
+        graph.Outputs.Add(new(name, new(ElementType.Float, Shape.Scalar)));
+        graph.Outputs.Add(new(scored, scoredType.Shape is null ? graph.TypeOf(scored) : scoredType));
+        return name;
+    }
+
+    /// <summary>Gives values new names: at their producer where nothing else uses them, by a copy otherwise.</summary>
+    private static void Rename(Graph graph, IReadOnlyList<(string Value, string Name)> names)
+    {
+        var free = names.DistinctBy(n => n.Value).ToDictionary(n => n.Value, n => n.Name); // two weights can share one gradient (a + b): the second is a copy
+        foreach (string used in graph.Outputs.Select(o => o.Name).Concat(graph.Nodes.SelectMany(n => n.Inputs)).Concat(graph.Initializers.Keys)) free.Remove(used);
+        foreach (var shared in names.GroupBy(n => n.Value).Where(g => g.Count() > 1)) free.Remove(shared.Key);
+        foreach (Node node in graph.Nodes)
+            for (int i = 0; i < node.Outputs.Count; i++)
+                if (free.TryGetValue(node.Outputs[i], out string? name)) node.Outputs[i] = name;
+        foreach (var (value, name) in names)
+        {
+            graph.Types[name] = graph.TypeOf(value);
+            if (!free.ContainsKey(value)) graph.Nodes.Add(new Node("Identity", "", [value], [name], name));
+        }
+    }
+}

@@ -1,0 +1,18 @@
+namespace Lift.Ort.Gradients;
+
+/// <summary>What to train a model for, and which of its weights.</summary>
+public sealed record TrainingGraphOptions
+{
+    /// <summary>causal-lm (default), cross-entropy, mse or bce.</summary>
+    public string Loss { get; init; } = "causal-lm";
+
+    /// <summary>The output that is scored; default: <c>logits</c>, else the first float output.</summary>
+    public string? Output { get; init; }
+
+    /// <summary>Patterns over initializer and layer names; a match is trained. Default: LIFT's choice, the matrices of attention and MLP layers.
+    /// <c>*</c> alone means every float initializer on a differentiable path, running statistics excepted.</summary>
+    public IReadOnlyList<string> Train { get; init; } = [];
+
+    /// <summary>Patterns of weights that stay as they are; they win over <see cref="Train"/>.</summary>
+    public IReadOnlyList<string> Freeze { get; init; } = [];
+}

@@ -1,0 +1,37 @@
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Tests.Gradients;
+
+/// <summary>One node with concrete inputs; floats are differentiated, integers and bools are constants.</summary>
+internal sealed record GradientCase(string Note, Tensor?[] Inputs, Action<Node>? Attributes = null, int Outputs = 1, int Opset = 17)
+{
+    /// <summary>Inputs that are compared; default: all float inputs.</summary>
+    public int[]? Vary { get; init; }
+
+    /// <summary>Sees the graph after the node was added, for operators that need something around them.</summary>
+    public float Step { get; init; } = 1e-2f;
+}
+
+/// <summary>Seeded data for cases.</summary>
+internal static class CaseData
+{
+    /// <summary>Floats in [low, high], no two closer than they have to be (no ties), never near 0 unless the range says so.</summary>
+    public static Tensor F(long[] dims, float low = -1.5f, float high = 1.5f, int seed = 1)
+    {
+        int count = (int)dims.Aggregate(1L, (n, d) => n * d);
+        var random = new Random(seed * 7919 + count);
+        float[] values = [.. Enumerable.Range(0, count).Select(i => low + (high - low) * (i + 0.5f) / Math.Max(count, 1))];
+        for (int i = count - 1; i > 0; i--) { int j = random.Next(i + 1); (values[i], values[j]) = (values[j], values[i]); }
+        return Tensor.From<float>("x", values, dims);
+    }
+
+    public static Tensor L(params long[] values) => Tensor.From<long>("i", values, values.Length);
+
+    public static Tensor L(long[] dims, params long[] values) => Tensor.From<long>("i", values, dims);
+
+    public static Tensor S(long value) => Tensor.Scalar("s", value);
+
+    public static Tensor S(float value) => Tensor.Scalar("s", value);
+
+    public static Tensor B(long[] dims, params bool[] values) => Tensor.From<bool>("b", values, dims);
+}
