@@ -16,7 +16,11 @@ internal static class Shaping
         long[] p = b.Node.Ints("perm") ?? [.. Enumerable.Range(0, b.RankOf(b.X())).Select(i => (long)i).Reverse()];
         var inverse = new long[p.Length];
         for (int i = 0; i < p.Length; i++) inverse[p[i]] = i;
-        return [b.Dy.Transpose(inverse)];
+        Var dy = b.Dy;
+        // (A' B')ᵀ = B'ᵀ A'ᵀ: a weight that is stored [out, in] and transposed before its product gets its gradient straight in its own layout.
+        if (p is [1, 0] && b.Graph.Nodes.FindLast(n => n.Outputs[0] == dy.Name) is { OpType: "Gemm", Inputs.Count: 2 } g)
+            return [b.Gemm(b.Graph.Var(g.Inputs[1]), b.Graph.Var(g.Inputs[0]), g.Int("transB") == 0, g.Int("transA") == 0, g.Float("alpha", 1))];
+        return [dy.Transpose(inverse)];
     }
 
     /// <summary>y = x repeated to a larger shape ⇒ dx = dy summed back</summary>
