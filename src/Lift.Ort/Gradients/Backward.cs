@@ -54,7 +54,10 @@ internal sealed class Backward(Graph graph, Node node, IReadOnlyList<Var?> dys, 
 
     /// <summary>A constant list of integers given as input <paramref name="index"/> or, in older opsets, as an attribute; null when it is absent.</summary>
     public long[]? Constants(int index, string attribute) =>
-        node.Ints(attribute) ?? (HasX(index) ? graph.TryGetLongs(node.Inputs[index]) ?? throw Refuse($"its '{attribute}' is not a constant") : null);
+        node.Ints(attribute) ?? (HasX(index) ? Longs(node.Inputs[index]) ?? throw Refuse($"its '{attribute}' is not a constant") : null);
+
+    /// <summary>The integers of a value that is known before the graph runs, or null.</summary>
+    public long[]? Longs(string value) => graph.TryGetLongs(value, out long[] values) ? values : null;
 
     public LiftException Refuse(string why) =>
         new($"No gradient for {node}: {why}. Freeze the weights before it (--freeze), or export the model with that part in simpler operators.");

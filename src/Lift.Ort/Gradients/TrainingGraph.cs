@@ -19,6 +19,7 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
     {
         options ??= new();
         Graph forward = source.Clone();
+        forward.Domains["com.microsoft"] = 1; // ONNX Runtime fuses transposes into its own FusedMatMul, which a model without this import could not hold
         string scored = ScoredOutput(forward, options.Output);
         var trainable = Choose(forward, scored, options);
         string loss = AddLoss(forward, scored, options.Loss);

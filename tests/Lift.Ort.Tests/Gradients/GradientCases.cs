@@ -99,7 +99,7 @@ internal static class GradientCases
     /// <summary>Steps small enough not to cross the kinks: values lie at odd multiples of their spacing around 0.</summary>
     private static GradientCase[] Kinked() => [new("matrix", [F([2, 4], -2.13f, 2.4f)]) { Step = 1e-3f }];
 
-    private static GradientCase[] Binary(Func<long[], Onnx.Tensor>? second = null)
+    private static GradientCase[] Binary(Func<long[], Lift.Ort.Onnx.Tensor>? second = null)
     {
         second ??= d => F(d, seed: 2);
         return [new("same", [F([2, 3]), second([2, 3])]), new("row", [F([2, 3]), second([3])]), new("column", [F([2, 1]), second([2, 3])]), new("scalar", [F([2, 3]), second([])]), new("outer", [F([4, 1]), second([1, 3])]), new("ranks", [F([3]), second([2, 1, 3])])];

@@ -11,7 +11,7 @@ public sealed class GradientRulesTests
     public void Gradient_matches_finite_differences(string op)
     {
         if (!GradientCases.Table.TryGetValue(op, out var cases)) Assert.Fail($"The gradient rule of {op} has no case in GradientCases.");
-        foreach (GradientCase c in cases) GradientCheck.Run(op, c);
+        foreach (GradientCase c in cases!) GradientCheck.Run(op, c);
     }
 
     [TestMethod]

@@ -52,9 +52,9 @@ internal static class Shaping
     {
         Var x = b.X();
         int rank = b.RankOf(x);
-        long[]? starts = b.Graph.TryGetLongs(b.Node.Inputs[1]);
-        long[]? axes = b.HasX(3) ? b.Graph.TryGetLongs(b.Node.Inputs[3]) : starts is null ? null : [.. Enumerable.Range(0, starts.Length).Select(i => (long)i)];
-        long[]? steps = b.HasX(4) ? b.Graph.TryGetLongs(b.Node.Inputs[4]) : [];
+        long[]? starts = b.Longs(b.Node.Inputs[1]);
+        long[]? axes = b.HasX(3) ? b.Longs(b.Node.Inputs[3]) : starts is null ? null : [.. Enumerable.Range(0, starts.Length).Select(i => (long)i)];
+        long[]? steps = b.HasX(4) ? b.Longs(b.Node.Inputs[4]) : [];
         bool contiguous = starts is not null && axes is not null && steps is not null && steps.All(s => s == 1) && starts.All(s => s >= 0);
         return [b.Like(contiguous ? PadAround(b, x, rank, starts!, axes!) : ScatterBack(b, x), x)];
     }
@@ -80,7 +80,7 @@ internal static class Shaping
         Var dims = b.HasX(3) ? b.Dims(x).Gather(axes) : b.Dims(x);
         Var before = b.Graph.AddMany("Split", 2, [b.X(1)], n => { n.With("axis", 0L); if (b.Graph.Opset >= 18) n.With("num_outputs", 2L); })[0];
         // A negative pad cut elements off: they had no influence, so their gradient is 0.
-        long[]? pads = b.Graph.TryGetLongs(b.Node.Inputs[1]);
+        long[]? pads = b.Longs(b.Node.Inputs[1]);
         if (pads is null || pads.Any(p => p < 0)) throw b.Refuse("its pads are negative or not constant");
         return [b.Like(b.Graph.Add("Slice", [b.Dy, before, before + dims, axes]), x)];
     }
