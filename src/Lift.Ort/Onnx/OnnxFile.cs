@@ -27,6 +27,8 @@ public static class OnnxFile
     /// Writes <paramref name="graph"/>; initializers go to <c>NAME.data</c> beside it when the file would pass 1.9 GB (or <paramref name="externalData"/> asks for it).
     /// The file appears whole or not at all: an existing one stays as it is until everything is on disk.
     /// </summary>
+    /// <param name="contents">Writes the bytes of a weight that has none in memory (its <see cref="Tensor.Data"/> is null), so that a model larger than memory can be made.</param>
     /// <exception cref="LiftException">The folder is missing or read-only, or the disk is full.</exception>
-    public static void Write(Graph graph, string path, bool externalData = false) => GraphWriter.Write(graph, path, externalData);
+    public static void Write(Graph graph, string path, bool externalData = false, Action<Tensor, Stream>? contents = null) =>
+        GraphWriter.Write(graph, path, externalData, contents);
 }

@@ -11,7 +11,7 @@ internal static unsafe class GraphWriter
     /// <summary>Initializers of this many bytes and more are written apart from the message that describes them.</summary>
     private const long Large = 1024;
 
-    public static void Write(Graph graph, string path, bool externalData)
+    public static void Write(Graph graph, string path, bool externalData, Action<Tensor, Stream>? contents)
     {
         externalData |= graph.Initializers.Values.Sum(t => t.ByteLength) > SingleFileLimit;
         string dataName = Path.GetFileName(path) + ".data";
@@ -19,8 +19,8 @@ internal static unsafe class GraphWriter
         SafeFile.Write(dataPath is null ? [path] : [dataPath, path], streams =>
         {
             List<TensorProto> headers = [.. graph.Initializers.Values.Select(Header)];
-            if (dataPath is not null) WriteData(graph, headers, dataName, streams[0]);
-            WriteModel(graph, headers, streams[^1], inFile: dataPath is null);
+            if (dataPath is not null) WriteData(graph, headers, dataName, streams[0], contents);
+            WriteModel(graph, headers, streams[^1], inFile: dataPath is null, contents);
         });
         GC.KeepAlive(graph);
     }
@@ -53,7 +53,7 @@ internal static unsafe class GraphWriter
     }
 
     /// <summary>Large tensors begin on pages, so that they can be mapped one by one; all others on 64 bytes.</summary>
-    private static void WriteData(Graph graph, List<TensorProto> headers, string location, Stream data)
+    private static void WriteData(Graph graph, List<TensorProto> headers, string location, Stream data, Action<Tensor, Stream>? contents)
     {
         foreach (var (tensor, header) in graph.Initializers.Values.Zip(headers))
         {
@@ -64,11 +64,11 @@ internal static unsafe class GraphWriter
             header.ExternalData.Add(new StringStringEntryProto { Key = "location", Value = location });
             header.ExternalData.Add(new StringStringEntryProto { Key = "offset", Value = data.Position.ToString() });
             header.ExternalData.Add(new StringStringEntryProto { Key = "length", Value = tensor.ByteLength.ToString() });
-            Copy(tensor, data);
+            Copy(tensor, data, contents);
         }
     }
 
-    private static void WriteModel(Graph graph, List<TensorProto> headers, Stream to, bool inFile)
+    private static void WriteModel(Graph graph, List<TensorProto> headers, Stream to, bool inFile, Action<Tensor, Stream>? contents)
     {
         var model = new ModelProto { IrVersion = graph.Opset >= 21 ? 10 : graph.Opset >= 19 ? 9 : 8, ProducerName = "Lift.Ort" };
         model.OpsetImport.Add(new OperatorSetIdProto { Domain = "", Version = graph.Opset });
@@ -106,7 +106,7 @@ internal static unsafe class GraphWriter
                 tags.WriteUInt64((ulong)tensor.ByteLength);
             }
             tags.Flush();
-            if (raw[i] is { } bytes) Copy(bytes, to);
+            if (raw[i] is { } bytes) Copy(bytes, to, contents);
         }
     }
 
@@ -124,8 +124,14 @@ internal static unsafe class GraphWriter
         return proto;
     }
 
-    private static void Copy(Tensor tensor, Stream to)
+    private static void Copy(Tensor tensor, Stream to, Action<Tensor, Stream>? contents)
     {
+        if (tensor.Data is null && tensor.ByteLength > 0)
+        {
+            if (contents is null) throw new InvalidOperationException($"'{tensor.Name}' has no bytes and nobody makes them");
+            contents(tensor, to);
+            return;
+        }
         const int Piece = 1 << 24;
         for (long at = 0; at < tensor.ByteLength; at += Piece)
         {
