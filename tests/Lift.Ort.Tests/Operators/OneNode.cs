@@ -60,7 +60,7 @@ internal sealed record OneNode(string Operator, params (string Name, object Valu
     /// <summary>Output indices that the node leaves out.</summary>
     public int[] Absent { get; init; } = [];
 
-    /// <summary>Element type of outputs; default: that of the first floating-point input.</summary>
+    /// <summary>Element type declared for the outputs; default: none, ONNX Runtime infers it.</summary>
     public ElementType? OutputType { get; init; }
 
     /// <summary>Runs on these inputs; null is an input left out.</summary>
@@ -87,14 +87,14 @@ internal sealed record OneNode(string Operator, params (string Name, object Valu
             node.Input.Add(inputs[i] is null ? "" : $"in{i}");
             if (inputs[i] is { } tensor) graph.Input.Add(Info($"in{i}", tensor.Type, tensor.Dims.Length));
         }
-        ElementType type = OutputType ?? inputs.First(t => t is not null && t.Type.IsFloat())!.Type;
+
         for (int i = 0; i < Outputs; i++)
         {
             bool absent = Absent.Contains(i);
             node.Output.Add(absent ? "" : $"out{i}");
             if (!absent) graph.Output.Add(new ValueInfoProto { Name = $"out{i}" });
         }
-        if (OutputType is not null || Function is not null)
+        if (OutputType is { } type)
             foreach (var o in graph.Output) o.Type = new() { TensorType = new() { ElemType = (int)type } };
         graph.Node.Add(node);
         var model = new ModelProto { IrVersion = 8, Graph = graph };

@@ -103,7 +103,7 @@ internal static partial class OperatorCases
                 dx[target] += flat[at];
             }
             foreach (ElementType type in new[] { ElementType.Int64, ElementType.Int32 })
-                yield return new(new OneNode("GatherGrad", ("axis", axis)), [TestTensor.Longs(dims), new(type, indexDims, indices), dy], dx) { HasFallback = a == 0 };
+                yield return new(new OneNode("GatherGrad", ("axis", axis)), [TestTensor.Longs(dims), new(type, indexDims, indices), dy], dx) { HasFallback = axis == 0 };
         }
     }
 
