@@ -4,13 +4,19 @@ namespace Lift.Ort.Data;
 public static class Tokenizer
 {
     /// <summary>
-    /// Opens "none" (null: the data holds ready tokens), "bytes", a folder with a Hugging Face <c>tokenizer.json</c>, or a SentencePiece <c>.model</c> file.
+    /// Opens "none" (null: the data holds ready tokens), "bytes", a folder with a Hugging Face <c>tokenizer.json</c> (or, where that is absent,
+    /// a SentencePiece <c>tokenizer.model</c>), or a SentencePiece <c>.model</c> file.
     /// </summary>
     /// <exception cref="LiftException">There is no such tokenizer, or its files cannot be read.</exception>
     public static ITokenizer? Open(string spec) => spec switch
     {
         "none" => null,
         "bytes" => new ByteTokenizer(),
+        _ when File.Exists(Path.Combine(spec, "tokenizer.json")) => new HuggingFaceTokenizer(spec),
+        _ when File.Exists(Path.Combine(spec, "tokenizer.model")) => new SentencePieceTokenizer(Path.Combine(spec, "tokenizer.model")),
+        _ when Directory.Exists(spec) => throw new LiftException($"There is neither tokenizer.json nor tokenizer.model in '{spec}'; give the folder that holds one of them."),
+        _ when Path.GetFileName(spec) == "tokenizer.json" && File.Exists(spec) => new HuggingFaceTokenizer(Path.GetDirectoryName(Path.GetFullPath(spec))!),
+        _ when File.Exists(spec) => new SentencePieceTokenizer(spec),
         _ => throw new LiftException($"There is no tokenizer '{spec}'; give a folder with tokenizer.json, a SentencePiece .model file, bytes, or none."),
     };
 }
