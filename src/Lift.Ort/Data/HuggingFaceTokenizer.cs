@@ -17,17 +17,12 @@ public sealed unsafe partial class HuggingFaceTokenizer : ITokenizer
         Name = folder;
         config = HuggingFaceConfig.Read(folder);
         tokenizer = Open(folder);
-        int[] plain = Run("a"), dressed = Dressed();
+        SetSpecialTokens(true);
+        int[] dressed = Run("a");
+        SetSpecialTokens(false);
+        int[] plain = Run("a");
         int at = dressed.AsSpan().IndexOf(plain);
         (Prefix, Suffix) = at < 0 || plain.Length == 0 ? ([], []) : (dressed[..at], dressed[(at + plain.Length)..]);
-
-        int[] Dressed()
-        {
-            SetSpecialTokens(true);
-            int[] ids = Run("a");
-            SetSpecialTokens(false);
-            return ids;
-        }
     }
 
     public string Name { get; }
