@@ -18,8 +18,9 @@ public static class OnnxFile
         if (file.Length == 0) throw new LiftException($"'{path}' is empty; fetch or export the file again.");
         Graph graph = new GraphReader(file, new Skeleton(file)).Read();
         NodeOrder.Sort(graph, path);
+        GraphCheck.Operators(graph, path);
         OpsetConverter.Normalise(graph, path);
-        ShapeInference.Infer(graph);
+        GraphCheck.Types(graph, path);
         return graph;
     }
 
@@ -31,4 +32,14 @@ public static class OnnxFile
     /// <exception cref="LiftException">The folder is missing or read-only, or the disk is full.</exception>
     public static void Write(Graph graph, string path, bool externalData = false, Action<Tensor, Stream>? contents = null) =>
         GraphWriter.Write(graph, path, externalData, contents);
+
+    /// <summary>
+    /// Writes a copy of the model at <paramref name="sourcePath"/> in which only the bytes of the named initializers (or Constant nodes) differ:
+    /// the same graph, order, opset and storage form; every other byte of the file as it was. External data goes to <c>NAME.data</c> beside the output,
+    /// complete. Source and output may be the same file.
+    /// </summary>
+    /// <param name="replacements">New values by initializer name; element type and dimensions as stored.</param>
+    /// <exception cref="LiftException">The source has no such initializer, its type or dimensions differ, or the output cannot be written.</exception>
+    public static void Replace(string sourcePath, IReadOnlyDictionary<string, Tensor> replacements, string outputPath) =>
+        new TensorReplacer(new MappedFile(sourcePath), replacements).Write(outputPath);
 }

@@ -18,21 +18,29 @@ public static class ShapeInference
     /// <summary>Infers the types of all values in <paramref name="graph"/> in node order and records them in <see cref="Graph.Types"/>.</summary>
     public static void Infer(Graph graph)
     {
+        InferInputs(graph);
+        foreach (Node node in graph.Nodes) Infer(graph, node);
+    }
+
+    /// <summary>Records what the graph declares of its inputs.</summary>
+    internal static void InferInputs(Graph graph)
+    {
         foreach (GraphValue input in graph.Inputs)
         {
             Shape? shape = input.Type.Shape is { } s ? new Shape([.. s.Dims.Select(DimMath.Canonical)]) : null;
             graph.Types[input.Name] = input.Type with { Shape = Inferred.Named(input.Name, shape) };
         }
-        foreach (Node node in graph.Nodes) Infer(graph, node);
     }
 
     /// <summary>Infers the outputs of one node whose inputs were inferred before. An operator it does not know leaves its outputs unknown.</summary>
     public static void Infer(Graph graph, Node node)
     {
-        if (!rules.TryGetValue(node.Operator, out var rule)) return;
+        var inferred = new Inferred(graph, node);
+        foreach (string output in node.Outputs) graph.Contents.Remove(output);
         try
         {
-            rule(new Inferred(graph, node));
+            if (rules.TryGetValue(node.Operator, out var rule)) rule(inferred);
+            else for (int i = 0; i < node.Outputs.Count; i++) inferred.Y(TensorType.Unknown, i);
         }
         catch (Exception e) when (e is IndexOutOfRangeException or ArgumentException or InvalidOperationException or OverflowException)
         {

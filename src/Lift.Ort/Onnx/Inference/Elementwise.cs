@@ -94,4 +94,10 @@ internal static class Elementwise
         if (n.Node.OpType is "Pow" or "BitShift") return n.Element();
         return Enumerable.Range(0, n.InputCount).Select(n.Element).FirstOrDefault(e => e != ElementType.Undefined);
     }
+
+    [Infers("RandomNormalLike", "RandomUniformLike", "Bernoulli", "EyeLike")]
+    static void Like(Inferred n) => n.Y(n.Node.Int("dtype") is > 0 and var type ? (ElementType)type : n.Element(), n.Shape(0));
+
+    [Infers("RandomNormal", "RandomUniform")]
+    static void Random(Inferred n) => n.Y((ElementType)n.Node.Int("dtype", 1), n.Node.Ints("shape") is { } dims ? Shape.Of(dims) : null);
 }

@@ -83,4 +83,65 @@ internal static class Indexing
     private static Dim At(Dim dim, Dim at) => at.Value is < 0 ? DimMath.Add(dim, at)
         : at.IsKnown || DimMath.IsNonNegative(at) ? at
         : DimMath.IsNonNegative(DimMath.Sub(0, at)) ? DimMath.Add(dim, at) : Dim.Unknown;
+
+    [Infers("GatherElements")]
+    static void GatherElements(Inferred n) => n.Y(n.Element(), n.Shape(1));
+
+    /// <summary>indices [.., k] pick the leading k axes after <c>batch_dims</c>.</summary>
+    [Infers("GatherND")]
+    static void GatherND(Inferred n)
+    {
+        int batch = (int)n.Node.Int("batch_dims");
+        bool known = n.Shape(0) is not null && n.Shape(1) is { Rank: > 0 } i && i[-1].IsKnown;
+        n.Y(n.Element(), known ? new Shape([.. n.Shape(1)!.Dims[..^1], .. n.Shape(0)!.Dims[(batch + (int)n.Shape(1)![-1].Value!.Value)..]]) : null);
+    }
+
+    [Infers("ScatterElements", "ScatterND", "Scatter")]
+    static void Scatter(Inferred n) => n.Y(n.X(0));
+
+    [Infers("TopK")]
+    static void TopK(Inferred n)
+    {
+        Shape? s = n.Shape(0);
+        Shape? top = n.Axis(-1, s?.Rank) is { } axis ? new Shape(s!.Dims.SetItem(axis, n.Content(1) is [var k] && DimMath.IsNonNegative(k) ? k : Dim.Unknown)) : null;
+        n.Y(n.Element(), top);
+        n.Y(ElementType.Int64, top, 1);
+    }
+
+    [Infers("OneHot")]
+    static void OneHot(Inferred n)
+    {
+        Shape? s = n.Shape(0);
+        Dim depth = n.Content(1) is [var d] && DimMath.IsNonNegative(d) ? d : Dim.Unknown;
+        n.Y(n.Element(2), n.Axis(-1, s?.Rank + 1) is { } axis ? new Shape(s!.Dims.Insert(axis, depth)) : null);
+    }
+
+    [Infers("NonZero")]
+    static void NonZero(Inferred n) => n.Y(ElementType.Int64, n.Shape(0) is { Rank: > 0 } s ? new Shape(s.Rank, Dim.Unknown) : new Shape(Dim.Unknown, Dim.Unknown));
+
+    [Infers("Compress")]
+    static void Compress(Inferred n)
+    {
+        Shape? s = n.Shape(0);
+        n.Y(n.Element(), !n.Node.Has("axis") ? new Shape(Dim.Unknown) : n.Axis(0, s?.Rank) is { } axis ? new Shape(s!.Dims.SetItem(axis, Dim.Unknown)) : null);
+    }
+
+    [Infers("Pad")]
+    static void Pad(Inferred n)
+    {
+        Shape? s = n.Shape(0);
+        long[]? axes = !n.Has(3) ? s is null ? null : [.. Enumerable.Range(0, s.Rank).Select(i => (long)i)] : n.Longs(3);
+        if (s is null || axes is null || n.Content(1) is not { } pads)
+        {
+            n.Y(n.Element(), s is null ? null : new Shape([.. new Dim[s.Rank]]));
+            return;
+        }
+        var dims = s.Dims.ToArray();
+        for (int i = 0; i < axes.Length; i++)
+        {
+            int axis = (int)(axes[i] < 0 ? axes[i] + s.Rank : axes[i]);
+            dims[axis] = DimMath.Add(dims[axis], DimMath.Add(pads[i], pads[i + axes.Length]));
+        }
+        n.Y(n.Element(), new Shape([.. dims]));
+    }
 }

@@ -35,12 +35,14 @@ internal sealed class Inferred(Graph graph, Node node)
     public (bool Given, long[]? Values) Axes(int input, string attribute = "axes") =>
         node.Ints(attribute) is { } values ? (true, values) : Has(input) ? (true, Longs(input)) : (false, null);
 
+    /// <summary>Records an output's type. Of what the file declares (or was inferred before), only element type and rank are believed, and only where the rule knows nothing.</summary>
     public void Y(ElementType element, Shape? shape, int output = 0)
     {
         if (node.Output(output) is not { } name) return;
-        graph.Types.TryGetValue(name, out TensorType? declared);
-        if (element == ElementType.Undefined) element = declared?.Element ?? element;
-        graph.Types[name] = new(element, Named(name, shape ?? declared?.Shape, declared?.Shape));
+        TensorType before = graph.Types.GetValueOrDefault(name, TensorType.Unknown);
+        if (element == ElementType.Undefined) element = before.Element;
+        if (shape is null && before.Rank is { } rank) shape = new Shape([.. new Dim[rank]]);
+        graph.Types[name] = new(element, Named(name, shape));
     }
 
     public void Y(TensorType type, int output = 0) => Y(type.Element, type.Shape, output);
@@ -51,17 +53,8 @@ internal sealed class Inferred(Graph graph, Node node)
     }
 
     /// <summary>A dimension nobody knows is still one number per run: it is named after its value.</summary>
-    public static Shape? Named(string name, Shape? shape, Shape? declared = null)
-    {
-        if (shape is null) return null;
-        var dims = shape.Dims.ToArray();
-        for (int i = 0; i < dims.Length; i++)
-        {
-            if (dims[i].IsKnown || dims[i].Symbol is not null) continue;
-            dims[i] = declared?.Rank == dims.Length && declared[i].IsKnown ? declared[i] : $"dim({name},{i})";
-        }
-        return new([.. dims]);
-    }
+    public static Shape? Named(string name, Shape? shape) =>
+        shape is null ? null : new([.. shape.Dims.Select((d, i) => d.IsKnown || d.Symbol is not null ? d : $"dim({name},{i})")]);
 }
 
 /// <summary>Marks an inference rule and names its operators, as <see cref="Node.Operator"/> spells them.</summary>

@@ -24,4 +24,38 @@ internal static class Matrices
         if (b.Rank > 1) dims = dims.Add(b[-1]);
         return new(dims);
     }
+
+    /// <summary>MatMul whose operands may be transposed in their last two axes; the batch-transposed form is left unknown.</summary>
+    [Infers("com.microsoft.FusedMatMul", "com.microsoft.TransposeMatMul")]
+    static void FusedMatMul(Inferred n)
+    {
+        bool batch = n.Node.Int("transBatchA") != 0 || n.Node.Int("transBatchB") != 0;
+        n.Y(n.Element(), batch ? null : Product(Turned(n.Shape(0), n.Node.Int("transA")), Turned(n.Shape(1), n.Node.Int("transB"))));
+    }
+
+    private static Shape? Turned(Shape? s, long transposed) => s is null || transposed == 0 || s.Rank < 2 ? s : new Shape([.. s.Dims[..^2], s[-1], s[-2]]);
+
+    [Infers("com.microsoft.FusedGemm")]
+    static void FusedGemm(Inferred n) => Gemm(n);
+
+    /// <summary>Each letter is one dimension; an ellipsis is left unknown.</summary>
+    [Infers("Einsum")]
+    static void Einsum(Inferred n)
+    {
+        string[] sides = n.Node.String("equation").Replace(" ", "").Split("->");
+        string[] operands = sides[0].Split(',');
+        bool known = operands.Length == n.InputCount && !n.Node.String("equation").Contains('.') && operands.Select((o, i) => n.Shape(i)?.Rank == o.Length).All(k => k);
+        if (!known)
+        {
+            n.Y(n.Element(), null);
+            return;
+        }
+        var sizes = new SortedDictionary<char, Dim>();
+        foreach (var (letter, size) in operands.SelectMany((o, i) => o.Select((c, axis) => (c, n.Shape(i)![axis]))))
+        {
+            sizes[letter] = sizes.TryGetValue(letter, out Dim before) ? DimMath.Broadcast(before, size) : size;
+        }
+        IEnumerable<char> result = sides.Length > 1 ? sides[1] : sizes.Keys.Where(c => sides[0].Count(x => x == c) == 1);
+        n.Y(n.Element(), new Shape([.. result.Select(c => sizes[c])]));
+    }
 }

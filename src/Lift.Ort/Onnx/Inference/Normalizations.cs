@@ -20,4 +20,18 @@ internal static class Normalizations
         n.Y(element, statistics, 1);
         n.Y(element, statistics, 2);
     }
+
+    [Infers("SimplifiedLayerNormalization", "RMSNormalization")]
+    static void SimplifiedLayerNormalization(Inferred n) => LayerNormalization(n);
+
+    /// <summary>(input, skip, scale, …) → output, mean, inverse deviation, and the sum that was normalised.</summary>
+    [Infers("com.microsoft.SkipLayerNormalization", "com.microsoft.SkipSimplifiedLayerNormalization")]
+    static void Skip(Inferred n)
+    {
+        n.Y(n.X(0));
+        Shape? statistics = n.Shape(0) is { Rank: > 0 } s ? new Shape(s.Dims.SetItem(s.Rank - 1, 1)) : null;
+        n.Y(ElementType.Float, statistics, 1);
+        n.Y(ElementType.Float, statistics, 2);
+        n.Y(n.X(0), 3);
+    }
 }

@@ -36,4 +36,8 @@ internal static class Reductions
         bool Gone(int i) => axes.Contains(i) || axes.Contains(i - s.Rank);
         return keep ? new Shape([.. s.Dims.Select((d, i) => Gone(i) ? 1 : d)]) : new Shape([.. s.Dims.Where((_, i) => !Gone(i))]);
     }
+
+    [Infers("ArgMax", "ArgMin")]
+    static void Position(Inferred n) =>
+        n.Y(ElementType.Int64, Reduced(n.Shape(0), true, [n.Node.Int("axis")], n.Node.Int("keepdims", 1) != 0, false));
 }

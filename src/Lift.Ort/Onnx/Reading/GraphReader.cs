@@ -37,7 +37,7 @@ internal sealed class GraphReader(MappedFile file, Skeleton skeleton)
             foreach (var node in function.Node) Inline(node);
             graph.Functions.Add(function);
         }
-        foreach (var hint in proto.ValueInfo) graph.Types.TryAdd(hint.Name, TypeOf(hint));
+        foreach (var hint in proto.ValueInfo) graph.Types.TryAdd(hint.Name, TypeOf(hint)); // believed only where inference knows nothing
         return graph;
     }
 

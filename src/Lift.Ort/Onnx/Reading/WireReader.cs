@@ -1,7 +1,7 @@
 namespace Lift.Ort.Onnx.Reading;
 
-/// <summary>One field of a protobuf message: its number, wire type, where it begins (the tag) and where its payload lies in the file.</summary>
-internal readonly record struct WireField(int Number, int Wire, long Start, long Payload, long Length)
+/// <summary>One field of a protobuf message: its number, wire type, where its tag, its length prefix (if any) and its payload lie in the file.</summary>
+internal readonly record struct WireField(int Number, int Wire, long Start, long Prefix, long Payload, long Length)
 {
     public const int LengthDelimited = 2;
 
@@ -24,7 +24,7 @@ internal unsafe struct WireReader(MappedFile file, long start, long end)
         int number = (int)Math.Min(tag >> 3, int.MaxValue);
         int wire = (int)(tag & 7);
         if (number == 0) throw Broken(tagAt);
-        long length = 0, payload = position;
+        long length = 0, prefix = position, payload = position;
         switch (wire)
         {
             case 0:
@@ -45,7 +45,7 @@ internal unsafe struct WireReader(MappedFile file, long start, long end)
             throw new LiftException($"'{file.Path}' is truncated or no ONNX model: the field at byte {tagAt} claims {length} bytes where {end - payload} remain; fetch or export the file again.");
         }
         position = payload + length;
-        field = new WireField(number, wire, tagAt, payload, length);
+        field = new WireField(number, wire, tagAt, prefix, payload, length);
         return true;
     }
 

@@ -1,0 +1,95 @@
+using Lift.Ort.Onnx.Reading;
+
+namespace Lift.Ort.Onnx.Writing;
+
+/// <summary>
+/// The external data of a model that is re-emitted: all files that it refers to, copied behind one another into one, with the new bytes in their place.
+/// A tensor that shares its stretch with another one gets its new bytes at the end instead, so that the other keeps its own.
+/// </summary>
+internal sealed unsafe class ExternalCopies(string modelPath)
+{
+    private const long Page = 4096;
+
+    private readonly ExternalData data = new(modelPath);
+    private readonly List<Use> uses = [];
+    private readonly List<(PatchedCopy Copy, long Base)> files = [];
+    private readonly List<(Tensor Tensor, long At)> appended = [];
+
+    private sealed record Use(long Message, MappedFile File, long Offset, long Length, Tensor? Replacement)
+    {
+        public long Place { get; set; }
+    }
+
+    public bool IsUsed => uses.Count > 0;
+
+    /// <param name="message">Where the tensor's message begins in the model file: its identity.</param>
+    public void Add(long message, TensorProto tensor, Tensor? replacement)
+    {
+        long count = tensor.Dims.Aggregate(1L, (n, d) => checked(n * Math.Max(0, d)));
+        long length = ((ElementType)tensor.DataType).ByteLength(count);
+        (MappedFile file, long offset) = data.Find(tensor, length);
+        uses.Add(new(message, file, offset, length, replacement));
+    }
+
+    /// <summary>Decides where everything goes; to be called once all tensors are known.</summary>
+    public void Plan()
+    {
+        long end = 0;
+        foreach (var group in uses.GroupBy(u => u.File))
+        {
+            long start = Aligned(end);
+            var copy = new PatchedCopy(group.Key);
+            files.Add((copy, start));
+            foreach (Use use in group) use.Place = start + use.Offset;
+            end = start + group.Key.Length;
+        }
+        foreach (var (copy, start) in files)
+        {
+            List<Use> here = [.. uses.Where(u => u.File == copy.Source).OrderBy(u => u.Offset)];
+            long reached = 0;
+            for (int i = 0; i < here.Count; i++)
+            {
+                Use use = here[i];
+                bool shared = use.Offset < reached || (i + 1 < here.Count && here[i + 1].Offset < use.Offset + use.Length);
+                reached = Math.Max(reached, use.Offset + use.Length);
+                if (use.Replacement is not { } tensor || use.Length == 0) continue;
+                if (!shared)
+                {
+                    copy.Put(use.Offset, use.Length, tensor);
+                    continue;
+                }
+                use.Place = Aligned(end);
+                appended.Add((tensor, use.Place));
+                end = use.Place + use.Length;
+            }
+        }
+    }
+
+    public (long Offset, long Length) Place(long message)
+    {
+        Use use = uses.First(u => u.Message == message);
+        return (use.Place, use.Length);
+    }
+
+    public void WriteTo(Stream to)
+    {
+        foreach (var (copy, start) in files)
+        {
+            Pad(to, start);
+            copy.WriteTo(to);
+        }
+        foreach (var (tensor, at) in appended)
+        {
+            Pad(to, at);
+            PatchedCopy.Copy(tensor.Data, 0, tensor.ByteLength, to);
+            GC.KeepAlive(tensor);
+        }
+    }
+
+    private static void Pad(Stream to, long position)
+    {
+        while (to.Position < position) to.WriteByte(0);
+    }
+
+    private static long Aligned(long at) => (at + Page - 1) / Page * Page;
+}

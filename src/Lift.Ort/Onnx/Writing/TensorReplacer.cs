@@ -1,0 +1,237 @@
+using System.Buffers;
+using System.Text;
+using Google.Protobuf;
+using Lift.Ort.Onnx.Reading;
+
+namespace Lift.Ort.Onnx.Writing;
+
+/// <summary>
+/// Re-emits a model file with other bytes in some tensors. It edits the file's own encoding in place of decoding it, so that everything it does not
+/// name stays as it is, unknown fields and odd encodings included.
+/// </summary>
+internal sealed unsafe class TensorReplacer
+{
+    private const int MaxDepth = 90;
+
+    private readonly MappedFile source;
+    private readonly IReadOnlyDictionary<string, Tensor> replacements;
+    private readonly PatchedCopy copy;
+    private readonly HashSet<string> found = [];
+    private readonly ExternalCopies external;
+
+    public TensorReplacer(MappedFile source, IReadOnlyDictionary<string, Tensor> replacements)
+    {
+        (this.source, this.replacements, copy) = (source, replacements, new PatchedCopy(source));
+        external = new ExternalCopies(source.Path);
+    }
+
+    public void Write(string outputPath)
+    {
+        string dataName = Path.GetFileName(outputPath) + ".data";
+        Survey(MessageKind.Model, 0, source.Length, null, true, 0);
+        external.Plan();
+        Edit(MessageKind.Model, 0, source.Length, null, true, dataName);
+        if (replacements.Keys.FirstOrDefault(k => !found.Contains(k)) is { } missing)
+        {
+            throw new LiftException($"'{source.Path}' has no initializer or Constant '{missing}', so its new values cannot be stored; use the model that the run was prepared from.");
+        }
+        string dataPath = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(outputPath))!, dataName);
+        SafeFile.Write(external.IsUsed ? [dataPath, outputPath] : [outputPath], streams =>
+        {
+            if (external.IsUsed) external.WriteTo(streams[0]);
+            copy.WriteTo(streams[^1]);
+        });
+    }
+
+    /// <summary>First walk: notes which stretches of which external files belong to which tensors.</summary>
+    private void Survey(MessageKind kind, long start, long end, string? constant, bool main, int depth)
+    {
+        if (depth > MaxDepth) throw new LiftException($"'{source.Path}' is no ONNX model: its messages are nested more than {MaxDepth} deep at byte {start}.");
+        foreach (var (field, child, inner, inMain) in Children(kind, start, end, constant, main))
+        {
+            if (child != MessageKind.Tensor) Survey(child, field.Payload, field.End, inner, inMain, depth + 1);
+            else
+            {
+                (TensorProto tensor, _) = Describe(field);
+                if (tensor.DataLocation == TensorProto.Types.DataLocation.External) external.Add(field.Start, tensor, Replacement(tensor, inner, inMain));
+            }
+        }
+    }
+
+    /// <summary>Second walk: notes the edits; returns by how many bytes the message grows.</summary>
+    private long Edit(MessageKind kind, long start, long end, string? constant, bool main, string dataName)
+    {
+        long growth = 0;
+        foreach (var (field, child, inner, inMain) in Children(kind, start, end, constant, main))
+        {
+            long grown = child == MessageKind.Tensor ? EditTensor(field, inner, inMain, dataName) : Edit(child, field.Payload, field.End, inner, inMain, dataName);
+            if (grown != 0) grown += Replace(field.Prefix, field.Payload - field.Prefix, Varint((ulong)(field.Length + grown)));
+            growth += grown;
+        }
+        if (main && constant is not null && kind == MessageKind.Attribute) EditFloats(start, end, constant);
+        return growth;
+    }
+
+    /// <summary>The fields that lead to tensors, each with its kind, the Constant output it belongs to, and whether it is still in the main graph.</summary>
+    private List<(WireField Field, MessageKind Kind, string? Constant, bool Main)> Children(MessageKind kind, long start, long end, string? constant, bool main)
+    {
+        if (kind == MessageKind.Node) constant = main ? ConstantOutput(start, end) : null;
+        var result = new List<(WireField, MessageKind, string?, bool)>();
+        var reader = new WireReader(source, start, end);
+        while (reader.Next(out WireField field))
+        {
+            MessageKind child = field.Wire == WireField.LengthDelimited ? Skeleton.Child(kind, field.Number) : MessageKind.None;
+            bool leaves = child is MessageKind.Function or MessageKind.Sparse || (kind == MessageKind.Attribute && (child == MessageKind.Graph || field.Number != 5));
+            if (child != MessageKind.None) result.Add((field, child, constant, main && !leaves));
+        }
+        return result;
+    }
+
+    private string? ConstantOutput(long start, long end)
+    {
+        string op = "", output = "";
+        var reader = new WireReader(source, start, end);
+        while (reader.Next(out WireField field))
+        {
+            if (field.Number == 2) output = Text(field);
+            if (field.Number == 4) op = Text(field);
+        }
+        return op == "Constant" ? output : null;
+    }
+
+    private string Text(WireField field) => Encoding.UTF8.GetString(source.Data + field.Payload, (int)Math.Min(field.Length, int.MaxValue));
+
+    /// <summary>A tensor's description without its values, and the fields that hold those.</summary>
+    private (TensorProto Tensor, List<WireField> Values) Describe(WireField message)
+    {
+        var described = new ArrayBufferWriter<byte>();
+        var values = new List<WireField>();
+        var reader = new WireReader(source, message.Payload, message.End);
+        while (reader.Next(out WireField field))
+        {
+            if (field.Number is 4 or 5 or 7 or 9 or 10 or 11) values.Add(field);
+            else if (field.Number is 1 or 2 or 8 or 13 or 14) described.Write(new ReadOnlySpan<byte>(source.Data + field.Start, (int)(field.End - field.Start)));
+        }
+        return (TensorProto.Parser.ParseFrom(described.WrittenSpan), values);
+    }
+
+    private Tensor? Replacement(TensorProto tensor, string? constant, bool main)
+    {
+        string name = constant ?? tensor.Name;
+        if (!main || !replacements.TryGetValue(name, out Tensor? value)) return null;
+        found.Add(name);
+        if ((int)value.Type != tensor.DataType || !value.Dims.SequenceEqual(tensor.Dims))
+        {
+            throw new LiftException($"Initializer '{name}' of '{source.Path}' is {new TensorType((ElementType)tensor.DataType, Shape.Of(tensor.Dims))}, but its new values are {value.TensorType}.");
+        }
+        return value;
+    }
+
+    private long EditTensor(WireField message, string? constant, bool main, string dataName)
+    {
+        (TensorProto tensor, List<WireField> values) = Describe(message);
+        Tensor? value = Replacement(tensor, constant, main);
+        if (tensor.DataLocation == TensorProto.Types.DataLocation.External) return EditLocation(message, tensor, dataName);
+        return value is null ? 0 : EditValues(constant ?? tensor.Name, values, value);
+    }
+
+    private long EditValues(string name, List<WireField> fields, Tensor value)
+    {
+        int number = fields.Any(f => f.Number == 9 && f.Length > 0) ? 9 : value.Type switch
+        {
+            ElementType.Float or ElementType.Complex64 => 4,
+            ElementType.Double or ElementType.Complex128 => 10,
+            ElementType.Int64 => 7,
+            ElementType.UInt32 or ElementType.UInt64 => 11,
+            _ => 5,
+        };
+        List<WireField> stored = [.. fields.Where(f => f.Number == number)];
+        if (number is 5 or 7 or 11) return EditVarints(stored, number, value);
+        if (number == 9) stored = [stored[^1]];
+        if (stored.Sum(f => f.Length) != value.ByteLength) throw new LiftException($"Initializer '{name}' of '{source.Path}' holds {stored.Sum(f => f.Length)} bytes where its type and dimensions ask for {value.ByteLength}.");
+        long from = 0;
+        foreach (WireField field in stored)
+        {
+            copy.Put(field.Payload, field.Length, value, from);
+            from += field.Length;
+        }
+        return 0;
+    }
+
+    /// <summary>Numbers that are stored with as many bytes as they need: one packed field takes the place of all pieces.</summary>
+    private long EditVarints(List<WireField> stored, int number, Tensor value)
+    {
+        var packed = new ArrayBufferWriter<byte>();
+        for (long i = 0; i < value.ByteLength * 8 / Math.Max(8, value.Type.Bits()); i++)
+        {
+            packed.Write(Varint(value.Type switch
+            {
+                ElementType.Int64 or ElementType.UInt64 => ((ulong*)value.Data)[i],
+                ElementType.Int32 => (ulong)((int*)value.Data)[i],
+                ElementType.UInt32 => ((uint*)value.Data)[i],
+                ElementType.Int16 => (ulong)((short*)value.Data)[i],
+                ElementType.Int8 => (ulong)((sbyte*)value.Data)[i],
+                var t when t.Bits() == 16 => ((ushort*)value.Data)[i],
+                _ => value.Data[i],
+            }));
+        }
+        byte[] field = [.. Varint((ulong)(number << 3 | WireField.LengthDelimited)), .. Varint((ulong)packed.WrittenCount), .. packed.WrittenSpan];
+        return stored.Select((f, i) => Replace(f.Start, f.End - f.Start, i == 0 ? field : [])).Sum();
+    }
+
+    private long EditLocation(WireField message, TensorProto tensor, string dataName)
+    {
+        (long offset, long length) = external.Place(message.Start);
+        (string, string)[] entries = [("location", dataName), ("offset", offset.ToString()), ("length", length.ToString())];
+        var bytes = new List<byte>();
+        foreach (var (key, value) in entries)
+        {
+            byte[] entry = new StringStringEntryProto { Key = key, Value = value }.ToByteArray();
+            bytes.AddRange([.. Varint(13 << 3 | WireField.LengthDelimited), .. Varint((ulong)entry.Length), .. entry]);
+        }
+        long growth = 0;
+        bool first = true;
+        var reader = new WireReader(source, message.Payload, message.End);
+        while (reader.Next(out WireField field))
+        {
+            if (field.Number != 13) continue;
+            growth += Replace(field.Start, field.End - field.Start, first ? [.. bytes] : []);
+            first = false;
+        }
+        return growth;
+    }
+
+    /// <summary>The forms <c>value_float</c> and <c>value_floats</c> of a Constant: four bytes each, alone or packed.</summary>
+    private void EditFloats(long start, long end, string constant)
+    {
+        if (!replacements.TryGetValue(constant, out Tensor? value) || value.Type != ElementType.Float) return;
+        var fields = new List<WireField>();
+        var reader = new WireReader(source, start, end);
+        while (reader.Next(out WireField field))
+        {
+            if (field is { Number: 2 or 7, Wire: 5 } or { Number: 7, Wire: WireField.LengthDelimited }) fields.Add(field);
+        }
+        if (fields.Sum(f => f.Length) != value.ByteLength) return; // another attribute, or other dimensions: reported as missing
+        long from = 0;
+        foreach (WireField field in fields)
+        {
+            copy.Put(field.Payload, field.Length, value, from);
+            from += field.Length;
+        }
+        if (fields.Count > 0) found.Add(constant);
+    }
+
+    private long Replace(long offset, long length, byte[] bytes)
+    {
+        copy.Put(offset, length, bytes);
+        return bytes.Length - length;
+    }
+
+    private static byte[] Varint(ulong value)
+    {
+        var bytes = new List<byte>();
+        for (; value >= 0x80; value >>= 7) bytes.Add((byte)(value | 0x80));
+        bytes.Add((byte)value);
+        return [.. bytes];
+    }
+}
