@@ -12,8 +12,8 @@ public static partial class FallbackFunctions
 
     private static readonly Dictionary<string, FunctionBody> table = bodies.ToDictionary(b => b.Name);
 
-    /// <summary>Names of the operators that have a fallback.</summary>
-    public static IReadOnlyCollection<string> Operators => table.Keys;
+    /// <summary>Names of the operators that have a fallback; their domain is com.microsoft.</summary>
+    public static IReadOnlyCollection<string> Names => table.Keys;
 
     /// <summary>The function for <paramref name="op"/>, its body in standard operators of version <paramref name="opset"/>; null where it has none.</summary>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="opset"/> is not 17 to 21.</exception>

@@ -24,6 +24,15 @@ public static class TrainingOperators
         LayerNormalizationGrad.Simplified,
         LayerNormalizationGrad.Invertible,
         .. ActivationGrads.Schemas,
+        DropoutGrad.Schema,
+        ConvGrad.Schema,
+        ConcatTraining.Schema,
+        SplitTraining.Schema,
+        SliceGrad.Schema,
+        ReduceSumTraining.Schema,
+        BroadcastGradientArgs.Schema,
+        ZeroGradient.Schema,
+        Group.Schema,
     ];
 
     private static readonly Lazy<OperatorDomain[]> domains =

@@ -7,7 +7,7 @@ namespace Lift.Ort.Tests.Gradients;
 [TestClass]
 public class FallbackFunctionsTests
 {
-    public static IEnumerable<object[]> Cases => FallbackFunctions.Operators.SelectMany(op => new[] { 17, 21 }.Select(opset => new object[] { op, opset }));
+    public static IEnumerable<object[]> Cases => FallbackFunctions.Names.SelectMany(op => new[] { 17, 21 }.Select(opset => new object[] { op, opset }));
 
     [TestMethod, DynamicData(nameof(Cases))]
     public void Function_matches_a_plain_loop_in_a_session_without_our_operators(string op, int opset)

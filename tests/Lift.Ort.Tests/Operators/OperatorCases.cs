@@ -31,6 +31,15 @@ internal static partial class OperatorCases
             .Concat(Activation("QuickGeluGrad", x => x, (dy, x) => QuickGelu(dy, x, 0.5), ("alpha", 0.5f))),
         ["BiasGeluGrad_dX"] = () => BiasActivation("BiasGeluGrad_dX", Gelu),
         ["BiasFastGeluGrad_dX"] = () => BiasActivation("BiasFastGeluGrad_dX", FastGelu),
+        ["DropoutGrad"] = Dropout,
+        ["ConvGrad"] = Convolution,
+        ["ConcatTraining"] = Concat,
+        ["SplitTraining"] = Split,
+        ["SliceGrad"] = Slice,
+        ["ReduceSumTraining"] = ReduceSum,
+        ["BroadcastGradientArgs"] = BroadcastArgs,
+        ["ZeroGradient"] = Zero,
+        ["Group"] = Groups,
     };
 
     /// <summary>The cases of an operator.</summary>
