@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Artifacts;
@@ -46,12 +47,51 @@ public sealed class ArtifactFolder
     /// <summary>The values of all parameters by name, wherever they lie; files stay mapped.</summary>
     public IReadOnlyDictionary<string, Tensor> Parameters => parameters.Value;
 
+    /// <summary>Writes a training graph as a folder. An existing folder's files are replaced once all new ones are on disk, and stay as they are when that fails.</summary>
+    /// <param name="source">Path of the model that <paramref name="graph"/> was built from; recorded with its SHA-256.</param>
+    /// <exception cref="LiftException">The folder cannot be written, or the model's names collide with the training API's.</exception>
+    public static ArtifactFolder Create(TrainingGraph graph, string source, string directory, ArtifactOptions? options = null)
+    {
+        new ArtifactWriter(graph, options ?? new()).Write(source, directory);
+        return Open(directory);
+    }
+
     /// <summary>Opens and checks a folder.</summary>
     /// <param name="source">The source model where it moved; null takes the recorded path.</param>
     /// <exception cref="LiftException">A file is missing, broken or does not belong to the others; one sentence says which.</exception>
     public static ArtifactFolder Open(string directory, string? source = null) => new(directory, source);
 
     public string Path(string file) => System.IO.Path.Combine(Directory, file);
+
+    /// <summary>Writes this folder with other values: a run's weights and optimizer state as genuine artifacts.</summary>
+    /// <param name="weights">New values by name; parameters that are absent keep theirs.</param>
+    /// <param name="state">Steps done and the moments of every trainable parameter; null starts the optimizer afresh.</param>
+    /// <param name="properties">User properties (long, float or string).</param>
+    /// <exception cref="LiftException">The folder cannot be written.</exception>
+    public ArtifactFolder Save(IEnumerable<Tensor> weights, string directory, OptimizerGroup? state = null, IReadOnlyDictionary<string, object>? properties = null)
+    {
+        var values = weights.ToDictionary(w => w.Name);
+        Tensor Current(Tensor parameter) => values.TryGetValue(parameter.Name, out Tensor? value) ? value : Parameters[parameter.Name];
+        ParameterStorage storage = Record.Storage == ParameterStorage.Source ? ParameterStorage.Data : Record.Storage;
+        var checkpoint = new CheckpointFile
+        {
+            Version = Checkpoint.Version,
+            Trainable = [.. Checkpoint.Trainable.Select(Current)],
+            Frozen = [.. Checkpoint.Frozen.Select(Current)],
+            Groups = state is null ? [] : [state],
+            Properties = properties ?? Checkpoint.Properties,
+        };
+        ArtifactWriter.WriteWhole(directory, folder =>
+        {
+            foreach (string model in (string[])[ArtifactNames.TrainingModel, ArtifactNames.EvalModel, ArtifactNames.OptimizerModel])
+            {
+                if (File.Exists(Path(model))) File.Copy(Path(model), System.IO.Path.Combine(folder, model));
+            }
+            checkpoint.Write(System.IO.Path.Combine(folder, ArtifactNames.Checkpoint), externalData: storage == ParameterStorage.Data);
+            if (Record.Source is not null) File.WriteAllBytes(System.IO.Path.Combine(folder, ArtifactNames.Record), (Record with { Storage = storage }).ToJson());
+        });
+        return Open(directory);
+    }
 
     private ModelProto? ReadModel(string file)
     {

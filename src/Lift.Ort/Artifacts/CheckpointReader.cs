@@ -1,12 +1,13 @@
 using Lift.Ort.Onnx;
+using Lift.Ort.Onnx.Reading;
 
 namespace Lift.Ort.Artifacts;
 
 /// <summary>Decodes a checkpoint; slot numbers are the field ids of ONNX Runtime's checkpoint schema.</summary>
 internal sealed unsafe class CheckpointReader(string path)
 {
-    private readonly FlatBufferReader buffer = new(new MappedBytes(path));
-    private MappedBytes? external;
+    private readonly FlatBufferReader buffer = new(new MappedFile(path));
+    private MappedFile? external;
     private bool nominal;
 
     public CheckpointFile Read()
@@ -17,7 +18,7 @@ internal sealed unsafe class CheckpointReader(string path)
             throw new LiftException($"Checkpoint '{path}' has version {version}; versions 1 (ONNX Runtime 1.17) and 2 (1.18 and later) can be read.");
         FlatTableReader module = root.Table(1) ?? throw buffer.Broken("it holds no module state");
         nominal = module.Bool(2);
-        if (module.Bool(3)) external = new MappedBytes(path + ".data");
+        if (module.Bool(3)) external = new MappedFile(path + ".data");
         var file = new CheckpointFile
         {
             Version = version,

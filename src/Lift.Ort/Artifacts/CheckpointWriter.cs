@@ -1,4 +1,5 @@
 using Lift.Ort.Onnx;
+using Lift.Ort.Onnx.Writing;
 
 namespace Lift.Ort.Artifacts;
 
@@ -21,8 +22,11 @@ internal static class CheckpointWriter
         }
 
         string data = path + ".data";
-        if (offsets is not null) WholeFile.Write(data, stream => WriteData(stream, offsets));
-        WholeFile.Write(path, writer.Write);
+        SafeFile.Write(offsets is null ? [path] : [data, path], streams =>
+        {
+            if (offsets is not null) WriteData(streams[0], offsets);
+            writer.Write(streams[^1]);
+        });
         if (offsets is null) File.Delete(data);
     }
 
@@ -71,5 +75,14 @@ internal static class CheckpointWriter
             stream.Write(new byte[offset - stream.Position]);
             tensor.WriteTo(stream);
         }
+    }
+
+    /// <summary>Writes a tensor's bytes of any length from where they lie.</summary>
+    public static unsafe void WriteTo(this Tensor tensor, Stream stream)
+    {
+        const int Piece = 1 << 24;
+        for (long at = 0; at < tensor.ByteLength; at += Piece)
+            stream.Write(new ReadOnlySpan<byte>(tensor.Data + at, (int)Math.Min(Piece, tensor.ByteLength - at)));
+        GC.KeepAlive(tensor);
     }
 }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using Lift.Ort.Onnx.Reading;
 
 namespace Lift.Ort.Artifacts;
 
@@ -7,9 +8,9 @@ namespace Lift.Ort.Artifacts;
 /// A FlatBuffer in a mapped file, read with every offset checked: whatever the bytes are, the answer is a value or a
 /// <see cref="LiftException"/> that names the file and the offset.
 /// </summary>
-internal sealed unsafe class FlatBufferReader(MappedBytes bytes)
+internal sealed unsafe class FlatBufferReader(MappedFile bytes)
 {
-    public MappedBytes Bytes => bytes;
+    public MappedFile Bytes => bytes;
 
     public LiftException Broken(string what) =>
         new($"Checkpoint '{bytes.Path}' is broken: {what} (the file has {bytes.Length} bytes); make it again or take a copy that is whole.");

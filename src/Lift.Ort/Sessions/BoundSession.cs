@@ -1,5 +1,6 @@
 using Lift.Ort.Devices;
 using Lift.Ort.Onnx;
+using Lift.Ort.Operators;
 using Microsoft.ML.OnnxRuntime;
 using Tensor = Lift.Ort.Onnx.Tensor;
 using TensorElementType = Microsoft.ML.OnnxRuntime.Tensors.TensorElementType;
@@ -15,12 +16,14 @@ internal sealed unsafe class BoundSession : IDisposable
     private readonly RunOptions run = new();
 
     /// <param name="what">What the model is for, as errors name it: "training model of 'DIR'".</param>
+    /// <param name="trainingOperators">False leaves ONNX Runtime with the fallback functions in the file.</param>
     /// <exception cref="LiftException">ONNX Runtime refuses the model.</exception>
-    public BoundSession(ModelProto model, IDevice device, string what, Action<SessionOptions>? configure = null)
+    public BoundSession(ModelProto model, IDevice device, string what, bool trainingOperators = true, Action<SessionOptions>? configure = null)
     {
         this.device = device;
         using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
         device.AddTo(options);
+        if (trainingOperators) TrainingOperators.AddTo(options);
         configure?.Invoke(options);
         try
         {
@@ -54,7 +57,7 @@ internal sealed unsafe class BoundSession : IDisposable
         binding.BindOutput(name, value);
     }
 
-    /// <summary>Lets ONNX Runtime allocate an output in host memory at each run.</summary>
+    /// <summary>Lets ONNX Runtime allocate an output in host memory in the next run; to be said before each, since a run's outputs stay bound.</summary>
     public void Output(string name) => binding.BindOutputToDevice(name, OrtMemoryInfo.DefaultInstance);
 
     /// <exception cref="LiftException">ONNX Runtime cannot run this batch, for example because an id is outside an embedding.</exception>

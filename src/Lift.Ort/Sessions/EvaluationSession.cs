@@ -41,7 +41,6 @@ public sealed unsafe class EvaluationSession : IDisposable
                 session.Input(tensor.Name, buffer.Pointer, tensor.ByteLength, tensor.Type, tensor.Dims);
             }
         }
-        foreach (string output in this.outputs) session.Output(output);
     }
 
     /// <summary>Opens a folder's eval model.</summary>
@@ -60,6 +59,7 @@ public sealed unsafe class EvaluationSession : IDisposable
         {
             if (used.Contains(input.Name)) session.Input(input.Name, batch[input.Name]);
         }
+        foreach (string output in outputs) session.Output(output);
         session.Run(what);
         Dictionary<string, Tensor> values = session.Allocated(outputs);
         GC.KeepAlive(batch);

@@ -14,6 +14,9 @@ public sealed record TrainingSessionOptions
     /// <summary>Further outputs to read back after a step, for example the logits; none by default, so that nothing is computed for them.</summary>
     public IReadOnlyCollection<string> Outputs { get; init; } = [];
 
+    /// <summary>False runs the model without our training operators, on the fallback functions that the file brings; slower, for builds and checks without custom operators.</summary>
+    public bool TrainingOperators { get; init; } = true;
+
     /// <summary>Changes to ONNX Runtime's session options, after the device's own.</summary>
     public Action<SessionOptions>? Configure { get; init; }
 }
@@ -117,6 +120,7 @@ public sealed unsafe class TrainingSession : IDisposable
         {
             if (model!.Inputs.Contains(input.Name)) session!.Input(input.Name, batch[input.Name]);
         }
+        foreach (string output in options.Outputs) session!.Output(output);
         session!.Run(what);
         LastOutputs = session.Allocated(options.Outputs);
         GC.KeepAlive(batch);
@@ -170,7 +174,7 @@ public sealed unsafe class TrainingSession : IDisposable
         session?.Dispose();
         session = null;
         model = new CompactModel(folder.TrainingModel, options.Outputs.Prepend(folder.Record.LossOutput).Distinct(), wanted);
-        session = new BoundSession(model.Model, device, what, options.Configure);
+        session = new BoundSession(model.Model, device, what, options.TrainingOperators, options.Configure);
         forms = wanted;
         var own = Weights.ToDictionary(w => w.Name);
         foreach (ValueInfoProto input in model.Model.Graph.Input)
@@ -183,7 +187,6 @@ public sealed unsafe class TrainingSession : IDisposable
             }
         }
         session.Output(loss.Name, (nint)loss.Data, loss.ByteLength, loss.Type, loss.Dims);
-        foreach (string output in options.Outputs) session.Output(output);
     }
 
     private void Bind(DeviceBuffer<float> into)

@@ -1,0 +1,106 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Lift.Ort.Artifacts;
+using Lift.Ort.Gradients;
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Tests.Sessions;
+
+/// <summary>A model of the golden material with its recorded cases: inputs, loss and the gradient of every parameter.</summary>
+internal sealed class GoldenModel
+{
+    private readonly JsonElement json;
+    private readonly string folder;
+
+    public GoldenModel(string name)
+    {
+        folder = TestFiles.Shared($"models/{name}");
+        json = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "golden.json"))).RootElement;
+    }
+
+    /// <summary>All models there are, by folder name.</summary>
+    public static IEnumerable<string> Names => Directory.GetFiles(TestFiles.Shared("models"), "golden.json", SearchOption.AllDirectories)
+        .Select(f => Path.GetFileName(Path.GetDirectoryName(f)!)).Order();
+
+    public string ModelPath => Path.Combine(folder, "model.onnx");
+
+    public string Loss => json.GetProperty("task").GetString() == "causal_lm" ? "causal-lm" : "cross-entropy";
+
+    public int Cases => json.GetProperty("cases").GetArrayLength();
+
+    public TrainingGraph Graph(params string[] train) => TrainingGraph.Build(OnnxFile.Read(ModelPath), new() { Loss = Loss, Train = train });
+
+    public ArtifactFolder Prepare(string directory, ArtifactOptions? options = null, params string[] train) =>
+        ArtifactFolder.Create(Graph(train.Length > 0 ? train : ["*"]), ModelPath, directory, options);
+
+    private JsonElement Case(int index) => json.GetProperty("cases")[index];
+
+    public double LossOf(int index) => Case(index).GetProperty("loss").GetDouble();
+
+    public Dictionary<string, Tensor> Batch(int index)
+    {
+        var batch = Case(index).GetProperty("inputs").EnumerateObject().ToDictionary(p => p.Name, p => Read(p.Name, p.Value));
+        batch["labels"] = Read("labels", Case(index).GetProperty("labels"));
+        return batch;
+    }
+
+    public float[] Logits(int index) => Floats(Case(index).GetProperty("logits").GetProperty("file").GetString()!);
+
+    private Tensor Read(string name, JsonElement value)
+    {
+        long[] dims = [.. value.GetProperty("shape").EnumerateArray().Select(d => d.GetInt64())];
+        return value.TryGetProperty("file", out JsonElement file)
+            ? Tensor.From<float>(name, Floats(file.GetString()!), dims)
+            : Tensor.From<long>(name, [.. value.GetProperty("data").EnumerateArray().Select(v => v.GetInt64())], dims);
+    }
+
+    private float[] Floats(string file) => MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(Path.Combine(folder, file))).ToArray();
+
+    /// <summary>
+    /// Compares gradients by initializer with the recorded ones by parameter: parameters that share an initializer are summed, as are initializers
+    /// that hold one parameter; transposed ones are turned. Answers each name with its relative L2 error (relative to its own norm, or to a
+    /// thousandth of the case's largest norm where that is larger) and counts the initializers compared.
+    /// </summary>
+    public Dictionary<string, double> Errors(int index, IReadOnlyDictionary<string, float[]> gradients)
+    {
+        float[] all = Floats(Case(index).GetProperty("grads_file").GetString()!);
+        var recorded = Case(index).GetProperty("grads").EnumerateArray().ToDictionary(g => g.GetProperty("name").GetString()!,
+            g => Array.ConvertAll(all[(g.GetProperty("offset").GetInt32() / 4)..][..(g.GetProperty("bytes").GetInt32() / 4)], x => (double)x));
+        double floor = recorded.Values.Max(Norm) / 1000;
+        var groups = new Dictionary<string, (List<string> Parameters, Dictionary<string, (string Layout, long[] Shape)> Initializers)>();
+        foreach (JsonElement parameter in json.GetProperty("parameters").EnumerateArray())
+        {
+            var homes = parameter.GetProperty("initializers").EnumerateArray().ToDictionary(i => i.GetProperty("name").GetString()!,
+                i => (i.GetProperty("layout").GetString()!, parameter.GetProperty("shape").EnumerateArray().Select(d => d.GetInt64()).ToArray()));
+            string key = string.Join(" + ", homes.Keys);
+            if (!groups.ContainsKey(key)) groups[key] = ([], homes);
+            groups[key].Parameters.Add(parameter.GetProperty("name").GetString()!);
+        }
+        return groups.ToDictionary(g => g.Key, g =>
+        {
+            double[] expected = Sum(g.Value.Parameters.Select(p => recorded[p]));
+            double[] actual = Sum(g.Value.Initializers.Select(i => InParameterLayout(gradients[i.Key], i.Value.Layout, i.Value.Shape)));
+            double[] difference = [.. expected.Zip(actual, (e, a) => e - a)];
+            return Norm(difference) / Math.Max(Norm(expected), floor);
+        });
+    }
+
+    private static double Norm(double[] values) => Math.Sqrt(values.Sum(v => v * v));
+
+    private static double[] Sum(IEnumerable<double[]> terms) => terms.Aggregate((a, b) => [.. a.Zip(b, (x, y) => x + y)]);
+
+    private static double[] InParameterLayout(float[] gradient, string layout, long[] shape)
+    {
+        Assert.AreEqual(shape.Aggregate(1L, (n, d) => n * d), gradient.LongLength);
+        double[] values = Array.ConvertAll(gradient, x => (double)x);
+        if (layout == "as_is") return values;
+        Assert.AreEqual("transposed", layout);
+        int rows = (int)shape[0], columns = (int)shape[1]; // of the parameter; the initializer is [columns, rows]
+        var turned = new double[values.Length];
+        for (int r = 0; r < rows; r++)
+        {
+            for (int c = 0; c < columns; c++) turned[r * columns + c] = values[c * rows + r];
+        }
+        return turned;
+    }
+}
