@@ -1,5 +1,6 @@
 using Lift.Ort.Artifacts;
 using Lift.Ort.Devices;
+using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
 using Lift.Ort.Sessions;
 using Lift.Ort.Tests.Sessions;
@@ -15,15 +16,15 @@ public sealed class ArtifactFolderTests
     public void The_training_model_has_the_inputs_and_outputs_of_the_format_in_order()
     {
         using TempFolder temp = TestFiles.Temp();
-        ArtifactFolder folder = mlp.Prepare(temp["a"], null, "fc1.w*", "fc3.*");
-        string[] trained = ["fc1.weight", "fc3.weight", "fc3.bias"];
+        ArtifactFolder folder = mlp.Prepare(temp["a"], null, "fc1.*", "fc3.*");
+        string[] trained = ["fc1.weight", "fc1.bias", "fc3.weight", "fc3.bias"];
         GraphProto graph = folder.TrainingModel.Graph;
-        CollectionAssert.AreEqual((string[])["x", "labels", .. trained, "fc1.bias", "fc2.weight", "fc2.bias", .. trained.Select(ArtifactNames.Buffer), "lazy_reset_grad"],
+        CollectionAssert.AreEqual((string[])["x", "labels", .. trained, "fc2.weight", "fc2.bias", .. trained.Select(ArtifactNames.Buffer), "lazy_reset_grad"],
             graph.Input.Select(i => i.Name).ToArray(), string.Join(" ", graph.Input.Select(i => i.Name)));
         CollectionAssert.AreEqual((string[])["loss", "logits", .. trained.Select(ArtifactNames.Updated), .. trained.Select(ArtifactNames.Gradient)],
             graph.Output.Select(o => o.Name).ToArray());
         CollectionAssert.AreEqual(trained, graph.Node.Where(n => n.OpType == "InPlaceAccumulatorV2").Select(n => n.Input[1].Replace("_grad", "")).ToArray());
-        CollectionAssert.AreEqual((string[])["x", "labels", .. trained, "fc1.bias", "fc2.weight", "fc2.bias"], folder.EvalModel!.Graph.Input.Select(i => i.Name).ToArray());
+        CollectionAssert.AreEqual((string[])["x", "labels", .. trained, "fc2.weight", "fc2.bias"], folder.EvalModel!.Graph.Input.Select(i => i.Name).ToArray());
         CollectionAssert.AreEqual((string[])["loss", "logits"], folder.EvalModel.Graph.Output.Select(o => o.Name).ToArray());
         CollectionAssert.AreEqual(trained, folder.Checkpoint.Trainable.Select(t => t.Name).ToArray());
         Assert.IsTrue(folder.EvalModel.Graph.Node.All(n => n.Domain.Length == 0), "the eval model runs everywhere");
@@ -84,7 +85,7 @@ public sealed class ArtifactFolderTests
         Assert.AreEqual(ParameterStorage.Source, mlp.Prepare(temp["a"], new() { CheckpointLimit = 1000 }).Record.Storage);
         string moved = temp["moved.onnx"];
         File.Copy(mlp.ModelPath, moved);
-        ArtifactFolder created = ArtifactFolder.Create(Gradients.TrainingGraph.Build(OnnxFile.Read(moved), new() { Loss = "cross-entropy", Train = ["*"] }), moved, temp["b"], new() { Storage = ParameterStorage.Source });
+        ArtifactFolder created = ArtifactFolder.Create(TrainingGraph.Build(OnnxFile.Read(moved), new() { Loss = "cross-entropy", Train = ["*"] }), moved, temp["b"], new() { Storage = ParameterStorage.Source });
         File.Delete(moved);
         StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => ArtifactFolder.Open(temp["b"]).Parameters.Count).Message, "--base");
         Assert.HasCount(6, ArtifactFolder.Open(temp["b"], mlp.ModelPath).Parameters);
@@ -148,7 +149,7 @@ public sealed class ArtifactFolderTests
         first.Inputs[first.Inputs.IndexOf("x")] = "x_grad";
         source.Inputs[0] = source.Inputs[0] with { Name = "x_grad" };
         source.Types["x_grad"] = source.Types["x"];
-        var graph = Gradients.TrainingGraph.Build(source, new() { Loss = "cross-entropy", Train = ["*"] });
+        var graph = TrainingGraph.Build(source, new() { Loss = "cross-entropy", Train = ["*"] });
         StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => ArtifactFolder.Create(graph, mlp.ModelPath, temp["a"])).Message, "'x_grad'");
         Assert.IsFalse(Directory.Exists(temp["a"]));
     }
