@@ -33,7 +33,8 @@ public sealed class ArtifactFolderTests
             Assert.IsTrue(model.IrVersion is >= 8 and <= 10);
             Assert.IsTrue(model.OpsetImport.First(o => o.Domain.Length == 0).Version is >= 17 and <= 21);
         }
-        CollectionAssert.IsSubsetOf(graph.Node.Where(n => n.OpType == "InPlaceAccumulatorV2").Select(n => n.OpType).ToArray(), folder.TrainingModel.Functions.Select(f => f.Name).ToArray());
+        CollectionAssert.AreEquivalent(graph.Node.Where(n => n.Domain == "com.microsoft").Select(n => n.OpType).Distinct().ToArray(),
+            folder.TrainingModel.Functions.Select(f => f.Name).ToArray(), "a fallback function for every training operator");
     }
 
     [TestMethod]
