@@ -52,8 +52,11 @@ internal sealed class BackwardPass
         {
             string input = node.Inputs[i];
             if (dxs[i] is not { } dx || input.Length == 0 || !active.Contains(input)) continue;
+            TensorType type = graph.TypeOf(input);
             if (rule.Broadcasts) dx = Broadcasting.SumTo(dx, graph.Var(input));
-            if (graph.TypeOf(input).Element is var type && type != ElementType.Undefined) dx = dx.Cast(type);
+            else if (dx.Shape?.SameAs(type.Shape) != true && type.Shape is not null)
+                graph.Types[dx.Name] = new(dx.Element == ElementType.Undefined ? type.Element : dx.Element, type.Shape); // a gradient has its value's shape
+            if (type.Element != ElementType.Undefined) dx = dx.Cast(type.Element);
             if (!gradients.TryGetValue(input, out var list)) gradients[input] = list = [];
             list.Add(dx);
         }

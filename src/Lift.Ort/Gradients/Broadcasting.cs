@@ -28,11 +28,13 @@ internal static class Broadcasting
     /// <summary>The same for shapes known only when the graph runs: compares both shapes there, sums where they differ.</summary>
     private static Var SumToAtRunTime(Var gradient, Var input)
     {
+        Graph g = gradient.Graph;
         Var from = gradient.ShapeOf(), to = input.ShapeOf();
-        Var padding = (from.ShapeOf() - to.ShapeOf()).Graph.Add("Expand", [gradient.Graph.Longs(1), from.ShapeOf() - to.ShapeOf()]);
-        Var aligned = gradient.Graph.Concat(0, padding, to);
-        Var axes = gradient.Graph.Add("NonZero", [aligned.EqualTo(from).Not()]).Reshape(-1);
-        Var sum = gradient.Graph.Add("ReduceSum", [gradient, axes], n => n.With("keepdims", 1L).With("noop_with_empty_axes", 1L));
-        return sum.Reshape(to);
+        Var aligned = g.Concat(0, g.Add("Expand", [g.Longs(1), from.ShapeOf() - to.ShapeOf()]), to);
+        // An axis of 1 in front keeps the list of axes from being empty, which runtimes read in different ways.
+        Var axes = g.Concat(0, g.Longs(0), g.Add("NonZero", [aligned.EqualTo(from).Not()]).Reshape(-1) + g.Longs(1));
+        Var sum = g.Add("ReduceSum", [gradient.Unsqueeze(0), axes], n => n.With("keepdims", 1L)).Reshape(to);
+        g.Types[sum.Name] = input.Type with { Element = gradient.Element };
+        return sum;
     }
 }
