@@ -24,7 +24,10 @@ public static class GraphOps
 
     public static Var Reshape(this Var x, Var shape) => x.Graph.Add("Reshape", [x, shape]);
 
-    public static Var Transpose(this Var x, params long[] permutation) => x.Graph.Add("Transpose", [x], n => n.With("perm", permutation));
+    /// <summary>Axes in the order of <paramref name="permutation"/>. The identity adds no node: ONNX Runtime's GemmTransposeFusion takes any Transpose behind a Gemm for [1, 0].</summary>
+    public static Var Transpose(this Var x, params long[] permutation) => permutation.Index().All(p => p.Item == p.Index)
+        ? x
+        : x.Graph.Add("Transpose", [x], n => n.With("perm", permutation));
 
     public static Var ShapeOf(this Var x) => x.Graph.Add("Shape", [x]);
 

@@ -67,7 +67,7 @@ internal static class GradientCases
         ["DepthToSpace"] = [new("DCR", [F([1, 8, 2, 3])], n => n.With("blocksize", 2L)), new("CRD", [F([1, 8, 2, 3])], n => n.With("blocksize", 2L).With("mode", "CRD"))],
         ["SpaceToDepth"] = [new("plain", [F([1, 2, 4, 6])], n => n.With("blocksize", 2L))],
 
-        ["Gather"] = [new("axis 0 repeated", [F([4, 3]), L([2, 2], 1, 3, 1, 0)]), new("axis 1", [F([2, 4, 3]), L([3], 2, 0, 2)], n => n.With("axis", 1L)), new("scalar", [F([2, 4, 3]), S(1L)], n => n.With("axis", 1L)), new("negative", [F([4, 3]), L(-1, 0)]), new("last axis", [F([2, 3]), L([2, 2], 0, 1, 1, 2)], n => n.With("axis", -1L))],
+        ["Gather"] = [new("axis 0 repeated", [F([4, 3]), L([2, 2], 1, 3, 1, 0)]), new("axis 1", [F([2, 4, 3]), L([3], 2, 0, 2)], n => n.With("axis", 1L)), new("scalar", [F([2, 4, 3]), S(1L)], n => n.With("axis", 1L)), new("first", [F([4, 12, 64]), S(0L)], n => n.With("axis", 1L)), new("negative", [F([4, 3]), L(-1, 0)]), new("last axis", [F([2, 3]), L([2, 2], 0, 1, 1, 2)], n => n.With("axis", -1L))],
         ["GatherElements"] = [new("repeated", [F([3, 3]), L([2, 3], 0, 1, 2, 0, 0, 2)])],
         ["GatherND"] = [new("rows", [F([2, 3, 2]), L([2, 2], 0, 1, 1, 2)]), new("repeated", [F([3, 2]), L([3, 1], 1, 1, 0)])],
         ["ScatterElements"] = [new("replace", [F([3, 3]), L([2, 3], 0, 1, 2, 1, 2, 0), F([2, 3])]), new("add", [F([3, 3]), L([2, 3], 0, 1, 2, 0, 1, 0), F([2, 3])], n => n.With("reduction", "add"))],
