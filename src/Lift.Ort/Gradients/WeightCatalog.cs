@@ -22,7 +22,7 @@ public static partial class WeightCatalog
     private static readonly string[] passing = ["Identity", "Transpose", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Expand", "DequantizeLinear", "Dropout"];
     private static readonly string[] afterHead = ["Identity", "Transpose", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Softmax", "LogSoftmax", "Sigmoid", "Tanh", "Slice", "Flatten"];
 
-    /// <summary>Lists every float initializer with at least one element that the graph uses, in file order.</summary>
+    /// <summary>Lists every float initializer with at least one element that the graph uses, in file order. Constant nodes count only in a model that keeps all its matrices in them.</summary>
     /// <param name="scored">The output that is scored: the matrix it comes from is the head. Null: no head is looked for.</param>
     public static IReadOnlyList<CatalogWeight> Find(Graph graph, string? scored)
     {
@@ -31,8 +31,9 @@ public static partial class WeightCatalog
             for (int i = 0; i < node.Inputs.Count; i++)
                 if (node.Inputs[i].Length > 0)
                     (consumers.TryGetValue(node.Inputs[i], out var list) ? list : consumers[node.Inputs[i]] = []).Add((node, i));
+        bool constants = !graph.Initializers.Values.Any(t => t.Type.IsFloat() && t.Dims.Length > 1 && !graph.Constants.Contains(t.Name));
         var heads = scored is null ? [] : Heads(graph, scored);
-        return [.. graph.Initializers.Values.Where(t => t.Type.IsFloat() && t.Count > 0 && consumers.ContainsKey(t.Name)).Select(t => Describe(t, consumers, heads))];
+        return [.. graph.Initializers.Values.Where(t => t.Type.IsFloat() && t.Count > 0 && (constants || !graph.Constants.Contains(t.Name)) && consumers.ContainsKey(t.Name)).Select(t => Describe(t, consumers, heads))];
     }
 
     private static CatalogWeight Describe(Tensor tensor, Dictionary<string, List<(Node Node, int Index)>> consumers, HashSet<Node> heads)

@@ -30,6 +30,9 @@ public sealed class Graph
     /// <summary>Constants by name, in file order. A name that is also an input of the graph does not occur here.</summary>
     public OrderedDictionary<string, Tensor> Initializers { get; } = [];
 
+    /// <summary>Names of those initializers that the file spells as Constant nodes: numbers of the computation, rarely weights.</summary>
+    public HashSet<string> Constants { get; } = [];
+
     public List<Node> Nodes { get; } = [];
 
     public List<FunctionProto> Functions { get; } = [];
@@ -119,6 +122,7 @@ public sealed class Graph
         copy.Inputs.AddRange(Inputs);
         copy.Outputs.AddRange(Outputs);
         foreach (var (k, v) in Initializers) copy.Initializers.Add(k, v);
+        copy.Constants.UnionWith(Constants);
         copy.Nodes.AddRange(Nodes.Select(n => n.Clone()));
         copy.Functions.AddRange(Functions);
         foreach (var (k, v) in Types) copy.Types[k] = v;

@@ -13,8 +13,6 @@ internal sealed unsafe class OperatorDomain
     private static readonly delegate* unmanaged<byte*, nint*, nint> createDomain = (delegate* unmanaged<byte*, nint*, nint>)Function("CreateCustomOpDomain");
     private static readonly delegate* unmanaged<nint, CustomOperatorStruct*, nint> addOperator = (delegate* unmanaged<nint, CustomOperatorStruct*, nint>)Function("CustomOpDomain_Add");
     private static readonly delegate* unmanaged<nint, nint, nint> addDomain = (delegate* unmanaged<nint, nint, nint>)Function("AddCustomOpDomain");
-    private static readonly delegate* unmanaged<nint, nuint, nint*, nint> getInputShape = (delegate* unmanaged<nint, nuint, nint*, nint>)Function("ShapeInferContext_GetInputTypeShape");
-    private static readonly delegate* unmanaged<nint, nuint, nint, nint> setOutputShape = (delegate* unmanaged<nint, nuint, nint, nint>)Function("ShapeInferContext_SetOutputTypeShape");
 
     private readonly nint domain;
 
@@ -51,7 +49,6 @@ internal sealed unsafe class OperatorDomain
         native->GetVariadicInputHomogeneity = native->GetVariadicOutputHomogeneity = (nint)(delegate* unmanaged<CustomOperatorStruct*, int>)&Homogeneous;
         native->GetStartVersion = (nint)(delegate* unmanaged<CustomOperatorStruct*, int>)&One;
         native->GetEndVersion = (nint)(delegate* unmanaged<CustomOperatorStruct*, int>)&LastVersion;
-        native->InferOutputShape = (nint)(delegate* unmanaged<CustomOperatorStruct*, nint, nint>)&InferShapes;
         native->CreateKernelV2 = (nint)(delegate* unmanaged<CustomOperatorStruct*, nint, nint, nint*, nint>)&CreateKernel;
         native->KernelComputeV2 = (nint)(delegate* unmanaged<nint, nint, nint>)&Compute;
         native->KernelDestroy = (nint)(delegate* unmanaged<nint, void>)&Destroy;
@@ -101,27 +98,6 @@ internal sealed unsafe class OperatorDomain
 
     [UnmanagedCallersOnly]
     private static int LastVersion(CustomOperatorStruct* op) => int.MaxValue;
-
-    /// <summary>Outputs declared with the shape of an input get it, symbols included, so that ONNX Runtime can plan their memory.</summary>
-    [UnmanagedCallersOnly]
-    private static nint InferShapes(CustomOperatorStruct* op, nint context)
-    {
-        try
-        {
-            OperatorSchema schema = Of(op).Schema;
-            for (int i = 0; i < schema.Outputs.Length; i++)
-            {
-                int source = Array.FindIndex(schema.Inputs, p => p.Name == schema.Outputs[i].ShapeOf);
-                nint shape;
-                if (source >= 0 && Succeeded(getInputShape(context, (nuint)source, &shape))) Succeeded(setOutputShape(context, (nuint)i, shape));
-            }
-            return 0;
-        }
-        catch (Exception e)
-        {
-            return Status(e.Message);
-        }
-    }
 
     [UnmanagedCallersOnly]
     private static nint CreateKernel(CustomOperatorStruct* op, nint api, nint info, nint* kernel)

@@ -57,6 +57,7 @@ internal sealed class GraphReader(MappedFile file, Skeleton skeleton)
         if (proto.OpType == "Constant" && proto.Domain is "" or "ai.onnx" && proto.Output.Count == 1 && ConstantValue(proto) is { } tensor)
         {
             Define(graph, tensor);
+            graph.Constants.Add(tensor.Name);
             return;
         }
         Inline(proto);
