@@ -1,0 +1,202 @@
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Tests.Onnx;
+
+/// <summary>One use of an operator: its inputs and attributes. Without <see cref="Expected"/> ONNX Runtime says what the outputs are.</summary>
+internal sealed record InferenceCase(string Operator, CaseInput?[] Inputs, Action<Node>? Attributes = null, int Outputs = 1, string[]? Expected = null, int Opset = 21);
+
+/// <summary>An input: a value of the graph, or a constant when <see cref="Values"/> is given.</summary>
+internal sealed record CaseInput(ElementType Type, long[] Dims, double[]? Values = null);
+
+/// <summary>At least one case for each operator that has an inference rule.</summary>
+internal static class InferenceCases
+{
+    private static CaseInput F(params long[] dims) => new(ElementType.Float, dims);
+
+    private static CaseInput I(params long[] dims) => new(ElementType.Int64, dims);
+
+    private static CaseInput B(params long[] dims) => new(ElementType.Bool, dims);
+
+    private static CaseInput U8(params long[] dims) => new(ElementType.UInt8, dims);
+
+    private static CaseInput L(params double[] values) => new(ElementType.Int64, [values.Length], values);
+
+    private static CaseInput S(double value, ElementType type = ElementType.Int64) => new(type, [], [value]);
+
+    private static CaseInput Const(ElementType type, params double[] values) => new(type, [values.Length], values);
+
+    public static IEnumerable<InferenceCase> All => [.. Elementwise, .. Shaping, .. Indexing, .. Reducing, .. Networks, .. OfOnnxRuntime, .. OfTraining];
+
+    private static IEnumerable<InferenceCase> Elementwise =>
+    [
+        .. "Abs Acos Acosh Asin Asinh Atan Atanh Ceil Celu Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid HardSwish Hardmax LeakyRelu Log LogSoftmax LpNormalization Mish Neg Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Tan Tanh ThresholdedRelu Identity IsNaN IsInf Bernoulli RandomNormalLike RandomUniformLike"
+            .Split(' ').Select(op => new InferenceCase(op, [F(2, 3, 4)])),
+        .. "Add Sub Mul Div Pow Min Max Sum Mean Less Greater LessOrEqual GreaterOrEqual Equal".Split(' ').Select(op => new InferenceCase(op, [F(2, 1, 4), F(3, 1)])),
+        .. "And Or Xor".Split(' ').Select(op => new InferenceCase(op, [B(2, 3), B(3)])),
+        .. "BitwiseAnd BitwiseOr BitwiseXor".Split(' ').Select(op => new InferenceCase(op, [I(2, 3), I(3)])),
+        new("BitwiseNot", [I(2, 3)]),
+        new("BitShift", [U8(2, 3), U8(3)], n => n.With("direction", "LEFT")),
+        new("Mod", [I(2, 3), S(4)]),
+        new("Not", [B(2, 3)]),
+        new("Where", [B(2, 1), F(3), F(2, 3)]),
+        new("Cast", [F(2, 3)], n => n.With("to", 7L)),
+        new("CastLike", [F(2, 3), I(1)]),
+        new("Clip", [F(2, 3), S(0, ElementType.Float), S(1, ElementType.Float)]),
+        new("PRelu", [F(2, 3, 4), F(3, 1)]),
+        new("Dropout", [F(2, 3)], null, 2),
+        new("CumSum", [F(2, 3), S(1)]),
+        new("Trilu", [F(2, 3, 4)]),
+        new("EyeLike", [F(2, 3)], n => n.With("dtype", 7L)),
+        new("RandomNormal", [], n => n.With("shape", [2L, 3])),
+        new("RandomUniform", [], n => n.With("shape", [2L, 3]).With("dtype", 11L)),
+        new("Swish", [F(2, 3)], null, 1, ["float[2, 3]"], 24),
+    ];
+
+    private static IEnumerable<InferenceCase> Shaping =>
+    [
+        new("Shape", [F(2, 3, 4)], n => n.With("start", 1L)),
+        new("Shape", [F(2, 3, 4)], n => n.With("start", -2L).With("end", -1L)),
+        new("Size", [F(2, 3, 4)]),
+        new("Reshape", [F(2, 3, 4), L(0, -1)]),
+        new("Reshape", [F(2, 3, 4), L(-1, 0, 2, 2)]),
+        new("Reshape", [F(2, 3, 4), I(1)], null, 1, ["float[dim(y0,0)]"]),
+        new("Flatten", [F(2, 3, 4)], n => n.With("axis", 2L)),
+        new("Flatten", [F(2, 3, 4)], n => n.With("axis", 0L)),
+        new("Flatten", [F(2, 3, 4)], n => n.With("axis", -1L)),
+        new("Transpose", [F(2, 3, 4)]),
+        new("Transpose", [F(2, 3, 4)], n => n.With("perm", [1L, 2, 0])),
+        new("Squeeze", [F(2, 1, 4, 1), L(-1)]),
+        new("Unsqueeze", [F(2, 3), L(0, -1)]),
+        new("Unsqueeze", [F(2, 3), L(1, 3)]),
+        new("Concat", [F(2, 3), F(2, 4), F(2, 1)], n => n.With("axis", -1L)),
+        new("Split", [F(2, 7)], n => n.With("axis", 1L).With("num_outputs", 3L), 3),
+        new("Split", [F(2, 7), L(2, 5)], n => n.With("axis", -1L), 2),
+        new("Expand", [F(3, 1), L(2, 1, 4)]),
+        new("Tile", [F(2, 3), L(2, 3)]),
+        new("ConstantOfShape", [L(2, 3)]),
+        new("Range", [S(2), S(11), S(4)]),
+        new("Range", [S(9), S(1), S(-3)]),
+        new("Slice", [F(6, 7), L(1), L(-1), L(1)]),
+        new("Slice", [F(6, 7), L(-1, 0), L(-100, 100), L(0, 1), L(-2, 3)]),
+        new("Slice", [F(6, 7), L(2), L(4)]),
+        new("Slice", [F(6, 7), L(-3), L(double.MaxValue), L(0)]),
+        new("Pad", [F(2, 3), L(0, 1, 2, 3)]),
+        new("Pad", [F(2, 3), L(1, 2), S(0, ElementType.Float), L(-1)]),
+        new("DepthToSpace", [F(2, 8, 3, 3)], n => n.With("blocksize", 2L)),
+        new("SpaceToDepth", [F(2, 2, 4, 6)], n => n.With("blocksize", 2L)),
+        new("ReverseSequence", [F(3, 2), Const(ElementType.Int64, 1, 3)], n => n.With("batch_axis", 1L).With("time_axis", 0L)),
+    ];
+
+    private static IEnumerable<InferenceCase> Indexing =>
+    [
+        new("Gather", [F(2, 3, 4), I(5, 6)], n => n.With("axis", 1L)),
+        new("Gather", [F(2, 3, 4), S(-1)], n => n.With("axis", -1L)),
+        new("GatherElements", [F(3, 4), I(2, 4)]),
+        new("GatherND", [F(2, 3, 4), I(5, 2)]),
+        new("GatherND", [F(2, 3, 4), I(2, 5, 1)], n => n.With("batch_dims", 1L)),
+        new("ScatterElements", [F(3, 4), Const(ElementType.Int64, 0, 1) with { Dims = [1, 2] }, F(1, 2)]),
+        new("ScatterND", [F(3, 4), Const(ElementType.Int64, 0, 1) with { Dims = [2, 1] }, F(2, 4)]),
+        new("Scatter", [F(3, 4), I(1, 2), F(1, 2)], null, 1, ["float[3, 4]"], 10),
+        new("TopK", [F(2, 5), L(3)], null, 2),
+        new("OneHot", [I(2, 3), S(5), Const(ElementType.Float, 0, 1)], n => n.With("axis", 1L)),
+        new("NonZero", [F(2, 3)]),
+        new("Compress", [F(2, 3), B(2)], n => n.With("axis", 0L)),
+        new("Compress", [F(2, 3), B(6)]),
+    ];
+
+    private static IEnumerable<InferenceCase> Reducing =>
+    [
+        .. "ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceSumSquare".Split(' ').SelectMany(op => new InferenceCase[]
+        {
+            new(op, [F(2, 3, 4), L(-1, 0)]),
+            new(op, [F(2, 3, 4), L(1)], n => n.With("keepdims", 0L)),
+            new(op, [F(2, 3, 4)], n => n.With("keepdims", 0L)),
+            new(op, [F(2, 3, 4)], n => n.With("noop_with_empty_axes", 1L)),
+        }),
+        new("ReduceMean", [F(2, 3, 4)], n => n.With("axes", [-1L]), 1, null, 17),
+        new("ArgMax", [F(2, 3, 4)], n => n.With("axis", 1L)),
+        new("ArgMin", [F(2, 3, 4)], n => n.With("axis", -1L).With("keepdims", 0L)),
+    ];
+
+    private static IEnumerable<InferenceCase> Networks =>
+    [
+        new("MatMul", [F(2, 1, 3, 4), F(5, 4, 6)]),
+        new("MatMul", [F(4), F(2, 4, 3)]),
+        new("MatMul", [F(2, 3, 4), F(4)]),
+        new("MatMul", [F(4), F(4)]),
+        new("MatMulInteger", [U8(2, 3), U8(3, 4)]),
+        new("Gemm", [F(3, 2), F(4, 3), F(4)], n => n.With("transA", 1L).With("transB", 1L)),
+        new("Einsum", [F(2, 3, 4), F(2, 4, 5)], n => n.With("equation", "bij, bjk -> bik")),
+        new("Einsum", [F(2, 3), F(3, 4)], n => n.With("equation", "ij,jk")),
+        new("Conv", [F(2, 4, 9, 8), F(6, 2, 3, 2)], n => n.With("group", 2L).With("strides", [2L, 3]).With("pads", [1L, 0, 1, 2]).With("dilations", [2L, 1])),
+        new("Conv", [F(2, 4, 9, 8), F(6, 4, 3, 3)], n => n.With("auto_pad", "SAME_UPPER").With("strides", [2L, 2])),
+        new("ConvTranspose", [F(2, 4, 5, 5), F(4, 3, 3, 2)], n => n.With("strides", [2L, 3]).With("pads", [1L, 0, 1, 0]).With("output_padding", [1L, 0])),
+        new("MaxPool", [F(2, 4, 9, 8)], n => n.With("kernel_shape", [3L, 2]).With("strides", [2L, 2]).With("ceil_mode", 1L).With("pads", [1L, 0, 1, 0]), 2),
+        new("AveragePool", [F(2, 4, 9, 8)], n => n.With("kernel_shape", [2L, 2]).With("strides", [2L, 3])),
+        new("LpPool", [F(2, 4, 9, 8)], n => n.With("kernel_shape", [2L, 2])),
+        new("GlobalAveragePool", [F(2, 4, 9, 8)]),
+        new("GlobalMaxPool", [F(2, 4, 9, 8)]),
+        new("GlobalLpPool", [F(2, 4, 9, 8)]),
+        new("Resize", [F(1, 2, 3, 4), null, Const(ElementType.Float, 1, 1, 2, 2.5)]),
+        new("Resize", [F(1, 2, 3, 4), null, null, L(1, 2, 5, 7)]),
+        new("Upsample", [F(1, 2, 3, 4), Const(ElementType.Float, 1, 1, 2, 2)], null, 1, ["float[1, 2, 6, 8]"], 9),
+        new("GridSample", [F(1, 2, 3, 4), F(1, 5, 6, 2)]),
+        new("BatchNormalization", [F(2, 3, 4), F(3), F(3), F(3), F(3)]),
+        new("InstanceNormalization", [F(2, 3, 4), F(3), F(3)]),
+        new("GroupNormalization", [F(2, 4, 3), F(4), F(4)], n => n.With("num_groups", 2L)),
+        new("MeanVarianceNormalization", [F(2, 3, 4, 5)]),
+        new("LRN", [F(2, 3, 4, 5)], n => n.With("size", 3L)),
+        new("LayerNormalization", [F(2, 3, 4), F(4), F(4)], n => n.With("axis", -1L), 3),
+        new("SimplifiedLayerNormalization", [F(2, 3, 4), F(4)], n => n.With("axis", -1L), 2),
+        new("RMSNormalization", [F(2, 3, 4), F(4)], null, 1, ["float[2, 3, 4]"], 23),
+        new("LSTM", [F(5, 2, 3), F(1, 16, 3), F(1, 16, 4)], n => n.With("hidden_size", 4L), 3),
+        new("GRU", [F(5, 2, 3), F(2, 12, 3), F(2, 12, 4)], n => n.With("hidden_size", 4L).With("direction", "bidirectional"), 2),
+        new("RNN", [F(5, 2, 3), F(1, 4, 3), F(1, 4, 4)], n => n.With("hidden_size", 4L), 2),
+        new("QuantizeLinear", [F(2, 3), S(0.1, ElementType.Float), S(1, ElementType.UInt8)]),
+        new("DequantizeLinear", [U8(2, 3), S(0.1, ElementType.Float), S(1, ElementType.UInt8)]),
+        new("DynamicQuantizeLinear", [F(2, 3)], null, 3),
+        new("SoftmaxCrossEntropyLoss", [F(2, 3), Const(ElementType.Int64, 0, 2)], null, 2),
+        new("NegativeLogLikelihoodLoss", [F(2, 3), Const(ElementType.Int64, 0, 2)], n => n.With("reduction", "none")),
+    ];
+
+    private static IEnumerable<InferenceCase> OfOnnxRuntime =>
+    [
+        .. "Gelu FastGelu QuickGelu".Split(' ').Select(op => new InferenceCase($"com.microsoft.{op}", [F(2, 3, 4)])),
+        new("com.microsoft.BiasGelu", [F(2, 3, 4), F(4)]),
+        new("com.microsoft.BiasSoftmax", [F(2, 3, 4), F(2, 3, 4)], n => n.With("axis", 2L).With("is_inner_broadcast", 0L), 1, ["float[2, 3, 4]"]),
+        new("com.microsoft.Trilu", [F(2, 3, 4)]),
+        new("com.microsoft.FusedMatMul", [F(2, 4, 3), F(5, 4)], n => n.With("transA", 1L).With("transB", 1L)),
+        new("com.microsoft.TransposeMatMul", [F(2, 4, 3), F(5, 4)], n => n.With("transA", 1L).With("transB", 1L)),
+        new("com.microsoft.FusedGemm", [F(2, 3), F(3, 4)], n => n.With("activation", "Relu")),
+        new("com.microsoft.FusedConv", [F(2, 4, 9, 8), F(6, 4, 3, 3)], n => n.With("activation", "Relu")),
+        new("com.microsoft.QuantizeLinear", [F(2, 3), S(0.1, ElementType.Float), S(1, ElementType.UInt8)]),
+        new("com.microsoft.DequantizeLinear", [U8(2, 3), S(0.1, ElementType.Float), S(1, ElementType.UInt8)]),
+        new("com.microsoft.MatMulNBits", [F(2, 3, 32), new(ElementType.UInt8, [8, 1, 16]), F(8)], n => n.With("K", 32L).With("N", 8L).With("bits", 4L).With("block_size", 32L)),
+        new("com.microsoft.SkipLayerNormalization", [F(2, 3, 4), F(2, 3, 4), F(4), F(4)], null, 4, ["float[2, 3, 4]", "float[2, 3, 1]", "float[2, 3, 1]", "float[2, 3, 4]"]),
+        new("com.microsoft.SkipSimplifiedLayerNormalization", [F(2, 3, 4), F(2, 3, 4), F(4)]),
+        new("com.microsoft.MultiHeadAttention", [F(2, 3, 8), F(2, 5, 8), F(2, 5, 8)], n => n.With("num_heads", 2L)),
+        new("com.microsoft.GroupQueryAttention", [F(2, 3, 32), F(2, 3, 16), F(2, 3, 16)], n => n.With("num_heads", 4L).With("kv_num_heads", 2L), 3,
+            ["float[2, 3, 32]", "float[2, 2, dim(y1,2), 8]", "float[2, 2, dim(y2,2), 8]"]),
+        new("com.microsoft.Attention", [F(2, 3, 8), F(8, 24), F(24)], n => n.With("num_heads", 2L)),
+        new("com.microsoft.RotaryEmbedding", [F(1, 2, 3, 8), Const(ElementType.Int64, 0), F(3, 4), F(3, 4)]),
+        new("com.microsoft.GemmaRotaryEmbedding", [F(1, 2, 3, 8)], null, 1, ["float[1, 2, 3, 8]"]),
+    ];
+
+    /// <summary>A stock ONNX Runtime has no kernels for these: what they put out is written down here.</summary>
+    private static IEnumerable<InferenceCase> OfTraining =>
+    [
+        .. "SoftmaxGrad SoftmaxGrad_13 LogSoftmaxGrad LogSoftmaxGrad_13 SigmoidGrad TanhGrad ReluGrad QuickGeluGrad GeluGrad FastGeluGrad BiasGeluGrad_dX BiasFastGeluGrad_dX LeakyReluGrad EluGrad HardSigmoidGrad DropoutGrad Scale"
+            .Split(' ').Select(op => new InferenceCase($"com.microsoft.{op}", [F(2, 3), F(2, 3)], null, 1, ["float[2, 3]"])),
+        .. "SoftmaxCrossEntropyLossInternalGrad SoftmaxCrossEntropyLossGrad NegativeLogLikelihoodLossInternalGrad"
+            .Split(' ').Select(op => new InferenceCase($"com.microsoft.{op}", [F(), F(2, 3), I(2)], null, 1, ["float[2, 3]"])),
+        .. "SoftmaxCrossEntropyLossInternal NegativeLogLikelihoodLossInternal".Split(' ').Select(op => new InferenceCase($"com.microsoft.{op}", [F(2, 3), I(2)], null, 1, ["float[]"])),
+        .. "LayerNormalizationGrad SimplifiedLayerNormalizationGrad InvertibleLayerNormalizationGrad BatchNormalizationGrad"
+            .Split(' ').Select(op => new InferenceCase($"com.microsoft.{op}", [F(2, 3), F(2, 3), F(3), F(2, 1)], null, 3, ["float[2, 3]", "float[3]", "float[3]"])),
+        .. "GatherGrad GatherNDGrad".Split(' ').Select(op => new InferenceCase($"com.microsoft.{op}", [L(7, 4), I(2), F(2, 4)], null, 1, ["float[7, 4]"])),
+        .. "GatherElementsGrad SliceGrad".Split(' ').Select(op => new InferenceCase($"com.microsoft.{op}", [F(2, 4), L(7, 4), I(2)], null, 1, ["float[7, 4]"])),
+        new("com.microsoft.ConvGrad", [F(2, 6, 7, 6), F(2, 4, 9, 8), F(6, 4, 3, 3)], null, 3, ["float[2, 4, 9, 8]", "float[6, 4, 3, 3]", "float[6]"]),
+        new("com.microsoft.InPlaceAccumulatorV2", [F(2, 3), F(2, 3), B(1)], null, 2, ["bool[1]", "float[2, 3]"]),
+        new("com.microsoft.BatchNormInternal", [F(2, 3, 4), F(3), F(3), F(3), F(3)], null, 5, ["float[2, 3, 4]", "float[3]", "float[3]", "float[3]", "float[3]"]),
+        new("com.microsoft.ConcatTraining", [F(2, 3), F(2, 4)], n => n.With("axis", 1L), 2, ["float[2, 7]", "int64[2]"]),
+    ];
+}

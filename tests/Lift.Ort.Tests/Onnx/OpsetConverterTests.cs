@@ -1,0 +1,104 @@
+using Google.Protobuf;
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Tests.Onnx;
+
+/// <summary>Old and new forms are read into opset 17 to 21 and compute the same as the file itself in ONNX Runtime.</summary>
+[TestClass]
+public sealed class OpsetConverterTests
+{
+    private static readonly Dictionary<string, Action<SampleModel>> forms = new()
+    {
+        ["Squeeze axes"] = m => m.Node("Squeeze", ["x"], ["y"], SampleModel.Ints("axes", 1)),
+        ["Squeeze without axes"] = m => m.Node("Squeeze", ["x"], ["y"]),
+        ["Unsqueeze axes"] = m => m.Node("Unsqueeze", ["x"], ["y"], SampleModel.Ints("axes", 0, 3)),
+        ["ReduceSum axes"] = m => m.Node("ReduceSum", ["x"], ["y"], SampleModel.Ints("axes", -1, 0), SampleModel.Int("keepdims", 0)),
+        ["ReduceSum of all"] = m => m.Node("ReduceSum", ["x"], ["y"]),
+        ["ReduceMean axes"] = m => m.Node("ReduceMean", ["x"], ["y"], SampleModel.Ints("axes", -1)),
+        ["Split sizes"] = m => m.Node("Split", ["x"], ["y", "rest"], SampleModel.Ints("split", 1, 3), SampleModel.Int("axis", 2)),
+        ["Split evenly"] = m => m.Node("Split", ["x"], ["y", "rest"], SampleModel.Int("axis", -1)),
+        ["Softmax over the last axes"] = m => m.Node("Softmax", ["x"], ["y"]),
+        ["Softmax over the first axis on"] = m => m.Node("Softmax", ["x"], ["y"], SampleModel.Int("axis", 0)),
+        ["Softmax over the last axis"] = m => m.Node("Softmax", ["x"], ["y"], SampleModel.Int("axis", -1)),
+        ["LogSoftmax"] = m => m.Node("LogSoftmax", ["x"], ["y"], SampleModel.Int("axis", 1)),
+        ["Hardmax"] = m => m.Node("Hardmax", ["x"], ["y"], SampleModel.Int("axis", 2)),
+        ["Dropout ratio"] = m => m.Node("Dropout", ["x"], ["y"], SampleModel.Number("ratio", 0.4f)),
+        ["BatchNormalization"] = m =>
+        {
+            foreach (string name in new[] { "s", "b", "mean", "var" }) m.Float(name, [1], _ => 0.5f);
+            m.Node("BatchNormalization", ["x", "s", "b", "mean", "var"], ["y"], SampleModel.Number("epsilon", 1e-3f));
+        },
+        ["Clip"] = m =>
+        {
+            m.Float("low", [], _ => -0.5f);
+            m.Node("Clip", ["x", "low"], ["y"]);
+        },
+    };
+
+    public static IEnumerable<object[]> Forms => from form in forms.Keys from opset in new[] { 11, 12, 13, 16 } where opset < 13 || form is "Clip" or "ReduceMean axes" or "BatchNormalization" or "Split evenly" select new object[] { form, opset };
+
+    [TestMethod, DynamicData(nameof(Forms))]
+    public void An_old_form_is_said_in_the_new_one(string form, int opset)
+    {
+        if (form == "Dropout ratio" && opset > 11) return; // the ratio is an input since 12
+        SampleModel model = new SampleModel(opset).Input("x", 1, 2, 1, 4).Output("y", 1);
+        forms[form](model);
+        Compare(model, 17);
+    }
+
+    [TestMethod]
+    [DataRow(17, 17), DataRow(18, 18), DataRow(21, 21), DataRow(22, 21), DataRow(23, 21)]
+    public void Opsets_17_to_21_are_kept_and_later_ones_lowered(int opset, int expected) => Compare(SampleModelOf(opset), expected);
+
+    [TestMethod]
+    public void RMSNormalization_of_opset_23_becomes_an_operator_that_ONNX_Runtime_has_long_had()
+    {
+        SampleModel model = new SampleModel(23).Input("x", 1, 2, 3, 4).Output("y", 1);
+        model.Float("s", [4], i => i + 0.5f);
+        model.Node("RMSNormalization", ["x", "s"], ["y"], SampleModel.Number("epsilon", 1e-3f));
+        Compare(model, 21);
+    }
+
+    [TestMethod]
+    public void What_has_no_other_form_is_refused_by_name()
+    {
+        using var temp = TestFiles.Temp();
+        SampleModel attention = new SampleModel(23).Input("x", 1, 1, 2, 3, 4).Output("y", 1).Node("Attention", ["x", "x", "x"], ["y"]);
+        StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => OnnxFile.Read(attention.Save(temp["a.onnx"]))).Message, "Attention 'Attention_0'");
+
+        SampleModel norm = new SampleModel(11).Input("x", 1, 2, 3).Output("y", 1);
+        foreach (string name in new[] { "s", "b", "m", "v" }) norm.Float(name, [3], _ => 1);
+        norm.Node("BatchNormalization", ["x", "s", "b", "m", "v"], ["y", "m1", "v1", "m2", "v2"]);
+        StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => OnnxFile.Read(norm.Save(temp["n.onnx"]))).Message, "saved statistics");
+
+        var inner = new GraphProto { Name = "then" };
+        inner.Node.Add(new NodeProto { OpType = "Squeeze", Name = "deep" });
+        SampleModel branch = new SampleModel(11).Input("c", 9).Output("y", 1)
+            .Node("If", ["c"], ["y"], new AttributeProto { Name = "then_branch", Type = AttributeProto.Types.AttributeType.Graph, G = inner });
+        StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => OnnxFile.Read(branch.Save(temp["b.onnx"]))).Message, "Squeeze 'deep'");
+    }
+
+    private static SampleModel SampleModelOf(int opset)
+    {
+        SampleModel model = SampleModel.Small();
+        model.Proto.OpsetImport[0].Version = opset;
+        model.Proto.IrVersion = opset >= 21 ? 10 : 8;
+        return model;
+    }
+
+    private static void Compare(SampleModel model, int expected)
+    {
+        using var temp = TestFiles.Temp();
+        string source = model.Save(temp["old.onnx"]);
+        Graph graph = OnnxFile.Read(source);
+        Assert.AreEqual(expected, graph.Opset);
+        OnnxFile.Write(graph, temp["new.onnx"]);
+        foreach (var (before, after) in SampleModel.Run(source).Zip(SampleModel.Run(temp["new.onnx"])))
+        {
+            Assert.HasCount(before.Length, after);
+            for (int i = 0; i < before.Length; i++) Assert.AreEqual(before[i], after[i], 1e-6f);
+        }
+        ModelProto written = ModelProto.Parser.ParseFrom(File.ReadAllBytes(temp["new.onnx"]));
+        Assert.AreEqual(expected >= 21 ? 10 : expected >= 19 ? 9 : 8, written.IrVersion);
+    }
+}
