@@ -12,6 +12,7 @@ internal static class LiftProgram
     public static Command[] Commands() =>
     [
         new NewCommand(),
+        new TrainCommand(),
         new BenchCommand(),
     ];
 

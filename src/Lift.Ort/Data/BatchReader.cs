@@ -6,7 +6,7 @@ namespace Lift.Ort.Data;
 /// Gives out batches without end, epoch after epoch. The order depends on seed and epoch only, so a reader that is set to a
 /// <see cref="Position"/> goes on exactly where another one stopped.
 /// </summary>
-public sealed class BatchReader
+public sealed class BatchReader : IBatchSource
 {
     private const int GroupedBatches = 50; // rows are sorted by length within so many batches: little padding, still a random order
 

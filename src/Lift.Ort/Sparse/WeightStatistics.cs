@@ -10,7 +10,6 @@ public sealed unsafe class WeightStatistics : IDisposable
 
     private readonly IReadOnlyList<Tensor> weights;
     private readonly NativeBuffer values;
-    private int steps;
 
     /// <param name="weights">In the order in which the gradients lie.</param>
     public WeightStatistics(IReadOnlyList<Tensor> weights, Statistic kind)
@@ -25,12 +24,27 @@ public sealed unsafe class WeightStatistics : IDisposable
     /// <summary>Number of entries of all weights.</summary>
     public long Length { get; }
 
+    /// <summary>Gradients seen so far.</summary>
+    public int Steps { get; private set; }
+
+    /// <summary>All numbers, weight after weight: to be saved with a run.</summary>
+    public Tensor Values => new("statistic", ElementType.Float, [Length], values.Data, values);
+
+    /// <summary>Goes back to numbers that were saved after <paramref name="steps"/> gradients.</summary>
+    /// <exception cref="LiftException">They are not of these weights.</exception>
+    public void Restore(Tensor saved, int steps)
+    {
+        if (saved.Count != Length) throw new LiftException($"The saved statistic has {saved.Count} entries, but the weights have {Length}; the checkpoint is damaged or of another model.");
+        saved.AsSpan<float>().CopyTo(Values.AsSpan<float>());
+        Steps = steps;
+    }
+
     /// <summary>Adds the gradients of one step: every entry of every weight, weight after weight (a session whose masks are all full gives them so).</summary>
     public void Add(DeviceBuffer<float> gradient)
     {
         if (gradient.Length != Length) throw new ArgumentException($"{gradient.Length} gradient entries for {Length} weight entries");
         float* g = (float*)gradient.Pointer, s = (float*)values.Data;
-        float mean = 1f / ++steps;
+        float mean = 1f / ++Steps;
         foreach (Tensor w in weights)
         {
             for (long i = 0; i < w.Count; i++)

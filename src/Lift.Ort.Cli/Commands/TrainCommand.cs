@@ -1,0 +1,153 @@
+using System.CommandLine;
+using Lift.Ort.Artifacts;
+using Lift.Ort.Data;
+using Lift.Ort.Devices;
+using Lift.Ort.Sessions;
+using Lift.Ort.Sparse;
+using Lift.Ort.Training;
+using Spectre.Console;
+
+namespace Lift.Ort.Cli.Commands;
+
+/// <summary><c>lift train</c>: the run.</summary>
+internal sealed class TrainCommand : LiftCommand
+{
+    private static readonly TrainingOptions defaults = new();
+    private static readonly DataOptions rows = new();
+    private static readonly AdamWOptions adamW = new();
+
+    private readonly Argument<string> directory = new("DIR") { Description = "Folder that 'lift prepare' made." };
+    private readonly Option<string> run = Choices.Out("Folder of the run: settings, log, checkpoint. New, or a run to go on with (--resume) or to replace (--force).");
+    private readonly Option<string?> data = new("--data") { Description = "JSON or JSONL file with the rows to learn from.", HelpName = "FILE" };
+    private readonly Option<string?> tokenizer = new("--tokenizer") { Description = "A Hugging Face folder, a SentencePiece .model file, bytes, or none (rows of ready tokens, or no text at all).", HelpName = "SPEC" };
+    private readonly Option<string?> validation = new("--validation") { Description = "File with rows whose loss is measured before, during and after the run.", HelpName = "FILE" };
+    private readonly Option<int> validateEvery = Number("--validate-every", "Steps between losses on the validation rows; 0: only first and last.", defaults.ValidateEvery);
+    private readonly Option<int?> steps = new("--steps") { Description = "Optimizer steps (overrides --epochs).", HelpName = "N" };
+    private readonly Option<double> epochs = Number("--epochs", "Passes over the data.", defaults.Epochs);
+    private readonly Option<int> batch = Number("--batch", "Rows of a micro-batch.", rows.Batch);
+    private readonly Option<int> accumulate = Number("--accumulate", "Micro-batches whose gradients make one step.", defaults.Accumulate);
+    private readonly Option<LossAverage> average = Number("--average", "Mean of the loss over micro-batches (example, as the published runs) or over all tokens of a step (token).", defaults.Average);
+    private readonly Option<int> maxLength = Number("--max-length", "Tokens at which a row is cut.", rows.MaxLength);
+    private readonly Option<PromptTemplate> template = Number("--template", "How instructions become prompts: clean, or paper (as the published runs, to the space).", rows.Template);
+    private readonly Option<bool> shuffle = new("--shuffle") { Description = "A new order every epoch, rows of like length together (the default)." };
+    private readonly Option<bool> noShuffle = new("--no-shuffle") { Description = "The order of the file." };
+    private readonly Option<double> lr = Number("--lr", "Highest learning rate.", defaults.LearningRate);
+    private readonly Option<ScheduleKind> schedule = Number("--schedule", "Learning rate after the warm-up: constant, linear or cosine.", defaults.Schedule);
+    private readonly Option<double> warmup = Number("--warmup", "Warm-up: a share of the steps below 1, a number of steps from 1 on.", defaults.Warmup);
+    private readonly Option<string> selection = Choices.OneOf("--selection", "Which entries of the weights are trained.", defaults.Selection, [.. MaskSelector.Names]);
+    private readonly Option<int?> rank = new("--rank") { Description = "Entries per weight as a LoRA of this rank has parameters; 0: all.", HelpName = "R" };
+    private readonly Option<double?> density = new("--density") { Description = "Share of the entries of each weight. [default: 0.05]", HelpName = "D" };
+    private readonly Option<int> filterRank = Number("--filter-rank", "Rank of the approximation whose largest entries are trained.", defaults.FilterRank);
+    private readonly Option<int> interval = Number("--interval", "Steps between choices of entries; 0: choose once.", defaults.Interval);
+    private readonly Option<int> seed = Choices.Seed(defaults.Seed);
+    private readonly Option<AdamWForm?> form = new("--form") { Description = "How AdamW is written: hf or torch. [default: torch for selection full, hf otherwise]", HelpName = "hf|torch" };
+    private readonly Option<double> beta1 = Number("--beta1", "Decay of the first moment.", adamW.Beta1);
+    private readonly Option<double> beta2 = Number("--beta2", "Decay of the second moment.", adamW.Beta2);
+    private readonly Option<double> epsilon = Number("--epsilon", "AdamW's epsilon.", adamW.Epsilon);
+    private readonly Option<double> weightDecay = Number("--weight-decay", "Decoupled weight decay on trained entries.", adamW.WeightDecay);
+    private readonly Option<double> clip = Number("--clip", "Largest L2 norm of the gradient; 0: off.", adamW.ClipNorm);
+    private readonly Option<double> clipValue = Number("--clip-value", "Largest magnitude of one gradient entry; 0: off.", adamW.ClipValue);
+    private readonly Option<int> saveEvery = Number("--save-every", "Steps between checkpoints; 0: only at the end and when stopped.", defaults.SaveEvery);
+    private readonly Option<bool> resume = new("--resume") { Description = "Go on with the run in this folder, with the settings it was begun with." };
+    private readonly Option<bool> force = new("--force") { Description = "Replace the run in this folder." };
+    private readonly Option<string> device = Choices.Device();
+
+    public TrainCommand() : base("train", "Fine-tunes the model of a prepared folder on the rows of a file.",
+        "lift train artifacts/model --data train.jsonl --tokenizer bytes -o artifacts/run --steps 200 --lr 1e-3")
+    {
+        Option[] settings = [data, tokenizer, steps, epochs, batch, accumulate, average, maxLength, template, shuffle, noShuffle, lr, schedule, warmup, selection, rank, density,
+            filterRank, interval, seed, clip, clipValue, form, beta1, beta2, epsilon, weightDecay, validation, validateEvery, saveEvery];
+        Add(directory);
+        foreach (Option option in (Option[])[run, .. settings, resume, force, device]) Add(option);
+        Validators.Add(line =>
+        {
+            if (line.GetValue(rank) is not null && line.GetValue(density) is not null) line.AddError("--rank and --density both say how many entries to train; give one of them.");
+            if (line.GetValue(shuffle) && line.GetValue(noShuffle)) line.AddError("--shuffle and --no-shuffle exclude each other; give one of them.");
+            if (line.GetValue(resume) && line.GetValue(force)) line.AddError("--resume goes on with a run and --force replaces it; give one of them.");
+            if (!line.GetValue(resume) && line.GetValue(data) is null) line.AddError("--data is missing; name the file with the rows to learn from.");
+            if (!line.GetValue(resume) && line.GetValue(tokenizer) is null) line.AddError("--tokenizer is missing; give a folder, a .model file, bytes or none.");
+            string changed = string.Join(", ", settings.Where(o => line.GetResult(o) is { Implicit: false }).Select(o => o.Name));
+            if (line.GetValue(resume) && changed != "") line.AddError($"{changed} cannot be changed in a run that goes on; leave it out, or begin a new run.");
+        });
+    }
+
+    protected override bool SavesWhenStopped => true;
+
+    protected override void Run(ParseResult line, Output output, CancellationToken stop)
+    {
+        string folder = line.GetValue(run)!, artifacts = Path.GetFullPath(line.GetValue(directory)!);
+        using IDevice chosen = Ort.Devices.Device.Open(line.GetValue(device)!);
+        using TrainingRun training = line.GetValue(resume) ? TrainingRun.Resume(folder, chosen, artifacts) : TrainingRun.Start(folder, SettingsOf(line, artifacts), chosen, line.GetValue(force));
+        LogFolder = training.Folder.FullPath;
+        Tell(training, output);
+
+        bool done = TrainProgress.Show(training, output.Console, stop);
+        if (!done) throw new OperationCanceledException($"Stopped after step {training.Trainer.Step} of {training.Trainer.Steps}, saved; go on with: lift train {line.GetValue(directory)} -o {folder} --resume");
+
+        Outcome outcome = Outcome.Of(training);
+        output.Result(outcome, console => console.WriteLine($"Loss {outcome.FirstLoss:F4} → {outcome.Loss:F4} in {outcome.Step} steps. Export the model with: lift export {folder} -o MODEL.onnx"));
+    }
+
+    private static void Tell(TrainingRun training, Output output)
+    {
+        var (cut, skipped) = training.Rows;
+        if (cut > 0) output.Note($"{cut} rows were cut at {training.Folder.Settings.Rows.MaxLength} tokens (--max-length).");
+        if (skipped > 0) output.Note($"{skipped} rows were left out: no label was left after cutting.");
+        if (training.Trainer.Step > 0) output.Note($"Goes on after step {training.Trainer.Step} of {training.Trainer.Steps}.");
+    }
+
+    private RunSettings SettingsOf(ParseResult line, string artifacts) => new(
+        artifacts,
+        Path.GetFullPath(line.GetValue(data)!),
+        line.GetValue(tokenizer) is "bytes" or "none" ? line.GetValue(tokenizer)! : Path.GetFullPath(line.GetValue(tokenizer)!),
+        line.GetValue(validation) is { } held ? Path.GetFullPath(held) : null,
+        new()
+        {
+            Batch = line.GetValue(batch),
+            MaxLength = line.GetValue(maxLength),
+            Template = line.GetValue(template),
+            Shuffle = !line.GetValue(noShuffle),
+            Seed = (ulong)line.GetValue(seed),
+        },
+        new()
+        {
+            Steps = line.GetValue(steps),
+            Epochs = line.GetValue(epochs),
+            Accumulate = line.GetValue(accumulate),
+            Average = line.GetValue(average),
+            LearningRate = line.GetValue(lr),
+            Schedule = line.GetValue(schedule),
+            Warmup = line.GetValue(warmup),
+            Selection = line.GetValue(selection)!,
+            Budget = line.GetValue(rank) is { } r ? Budget.RankMatched(r) : Budget.Density(line.GetValue(density) ?? defaults.Budget.Fraction!.Value),
+            FilterRank = line.GetValue(filterRank),
+            Interval = line.GetValue(interval),
+            Seed = line.GetValue(seed),
+            SaveEvery = line.GetValue(saveEvery),
+            ValidateEvery = line.GetValue(validateEvery),
+            Optimizer = new()
+            {
+                Form = line.GetValue(form) ?? (line.GetValue(selection) == "full" ? AdamWForm.Torch : AdamWForm.Hf),
+                Beta1 = line.GetValue(beta1),
+                Beta2 = line.GetValue(beta2),
+                Epsilon = line.GetValue(epsilon),
+                WeightDecay = line.GetValue(weightDecay),
+                ClipNorm = line.GetValue(clip),
+                ClipValue = line.GetValue(clipValue),
+            },
+        });
+
+    private static Option<T> Number<T>(string name, string description, T value) => new(name) { Description = description, DefaultValueFactory = _ => value };
+
+    /// <summary>What <c>--json</c> prints.</summary>
+    private sealed record Outcome(string Run, int Step, int Steps, float FirstLoss, float Loss, double? ValidationLoss, long Tokens, long Entries, string Checkpoint)
+    {
+        public static Outcome Of(TrainingRun training)
+        {
+            IReadOnlyList<RunEvent> log = RunLog.Read(training.Folder.LogPath);
+            StepDone[] steps = [.. log.OfType<StepDone>()];
+            return new(training.Folder.FullPath, training.Trainer.Step, training.Trainer.Steps, steps[0].Loss, steps[^1].Loss, log.OfType<Validated>().LastOrDefault()?.ValidationLoss,
+                training.Trainer.Tokens, training.Trainer.Masks.Sum(m => m.Length), training.Folder.CheckpointPath);
+        }
+    }
+}

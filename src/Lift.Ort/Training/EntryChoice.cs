@@ -1,0 +1,98 @@
+using Lift.Ort.Devices;
+using Lift.Ort.Sessions;
+using Lift.Ort.Sparse;
+
+namespace Lift.Ort.Training;
+
+/// <summary>
+/// The trained entries of a run: chooses them, tells session and optimizer, and remembers every entry that was ever trained, because those are
+/// the ones that may differ from the model that came in.
+/// </summary>
+internal sealed class EntryChoice : IDisposable
+{
+    private readonly TrainingSession session;
+    private readonly IDevice device;
+    private readonly Optimizer optimizer;
+    private readonly WeightStatistics? statistics;
+    private DeviceBuffer<float>? compact;
+
+    public EntryChoice(TrainingSession session, IDevice device, Optimizer optimizer, TrainingOptions options)
+    {
+        (this.session, this.device, this.optimizer) = (session, device, optimizer);
+        Selector = new MaskSelector(new() { Selection = options.Selection, Budget = options.Budget, FilterRank = options.FilterRank, Seed = options.Seed }, device);
+        if (Selector.Needs != Statistic.None) statistics = new WeightStatistics(optimizer.Weights, Selector.Needs);
+    }
+
+    public MaskSelector Selector { get; }
+
+    /// <summary>Choices made so far.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>The entries that are trained now, in the weights' order; empty before the first choice.</summary>
+    public IReadOnlyList<Mask> Masks { get; private set; } = [];
+
+    /// <summary>All entries that were ever trained, in the weights' order.</summary>
+    public IReadOnlyList<Mask> Touched { get; private set; } = [];
+
+    /// <summary>What a selection that ranks by gradients has gathered; null for the others.</summary>
+    public WeightStatistics? Statistics => statistics;
+
+    /// <summary>The selected entries of the session's last gradient.</summary>
+    public DeviceBuffer<float> Gradient
+    {
+        get
+        {
+            if (statistics is null) return session.Gradients;
+            device.Run(new GatherEntries(optimizer.Moments.Segments, session.Gradients, Offsets(), compact!));
+            return compact!;
+        }
+    }
+
+    /// <summary>Chooses anew from the weights as they are.</summary>
+    public Refresh Choose()
+    {
+        Refresh refresh = Selector.Select(optimizer.Weights, Count, Masks.Count == 0 ? null : Masks, statistics);
+        optimizer.SetMasks(refresh.Masks);
+        Apply(refresh.Masks, Touched, Count + 1);
+        return refresh;
+    }
+
+    /// <summary>Sets choices that were made before a run was saved.</summary>
+    public void Apply(IReadOnlyList<Mask> masks, IReadOnlyList<Mask> touched, int count)
+    {
+        (Masks, Count) = (masks, count);
+        Touched = touched.Count == 0 ? masks : [.. touched.Zip(masks, Union)];
+        if (statistics is null)
+        {
+            session.SetMasks(masks.ToDictionary(m => m.Weight, m => m.Positions));
+            return;
+        }
+        compact?.Dispose();
+        compact = device.Allocate<float>(optimizer.Moments.Length);
+    }
+
+    /// <summary>Adds the session's last gradient to the statistics of selections that need them.</summary>
+    public void Observe() => statistics?.Add(session.Gradients);
+
+    public void Dispose()
+    {
+        Selector.Dispose();
+        statistics?.Dispose();
+        compact?.Dispose();
+    }
+
+    private static Mask Union(Mask a, Mask b)
+    {
+        if (a.IsFull || b.IsFull || a.Common(b) == b.Length) return a.IsFull ? a : b.IsFull ? b : a;
+        int[] all = [.. a.Positions!, .. b.Positions!];
+        Array.Sort(all);
+        return a with { Positions = [.. all.Where((p, i) => i == 0 || p != all[i - 1])] };
+    }
+
+    /// <summary>Where each weight begins in the dense gradient.</summary>
+    private long[] Offsets()
+    {
+        long at = 0;
+        return [.. optimizer.Weights.Select(w => (at += w.Count) - w.Count)];
+    }
+}

@@ -1,0 +1,50 @@
+using System.Security.Cryptography;
+using Lift.Ort.Artifacts;
+using Lift.Ort.Onnx;
+using Lift.Ort.Sparse;
+
+namespace Lift.Ort.Training;
+
+/// <summary>Turns a run into an ordinary model: the one that was prepared, with the trained entries changed and nothing else.</summary>
+public static class RunExport
+{
+    /// <summary>Writes the model of a run's latest checkpoint, and the patch that makes it out of the original.</summary>
+    /// <param name="run">Folder that <see cref="TrainingRun"/> or <c>lift train</c> wrote.</param>
+    /// <param name="model">Where the fine-tuned ONNX model goes; nodes, inputs, outputs and untrained initializers are the original's to the byte.</param>
+    /// <param name="patch">Where the patch (safetensors) goes; null: nowhere.</param>
+    /// <param name="source">The original model where it moved; null takes the path recorded by <c>lift prepare</c>.</param>
+    /// <returns>The patch: every entry whose bits differ from the original's.</returns>
+    /// <exception cref="LiftException">The run has no checkpoint yet, the original is gone or changed, or a file cannot be written.</exception>
+    public static SparsePatch Write(string run, string model, string? patch = null, string? source = null)
+    {
+        RunFolder folder = RunFolder.Open(run);
+        if (!File.Exists(folder.CheckpointPath)) throw new LiftException($"The run '{run}' has no checkpoint yet; train at least to the first one (--save-every), or go on with --resume.");
+        Checkpoint state = Checkpoint.Read(folder.CheckpointPath);
+        ArtifactFolder artifacts = ArtifactFolder.Open(folder.Settings.Artifacts, source);
+        string original = Original(artifacts, out string sha256);
+        if (Path.GetFullPath(model) == Path.GetFullPath(original)) throw new LiftException($"'{model}' is the original model itself; name another file.");
+
+        Tensor[] before = [.. state.Masks.Select(m => Parameter(artifacts, m.Weight))];
+        Tensor[] after = [.. before.Select((w, i) => state.Apply(i, w))];
+        SparsePatch difference = SparsePatch.Difference(before, after, sha256);
+        OnnxFile.Replace(original, after.ToDictionary(w => w.Name), model);
+        if (patch is not null) difference.Save(patch);
+        return difference;
+    }
+
+    private static Tensor Parameter(ArtifactFolder artifacts, string name) => artifacts.Parameters.TryGetValue(name, out Tensor? weight) ? weight
+        : throw new LiftException($"The prepared folder '{artifacts.Directory}' has no weight '{name}', which the run trained; give the folder that the run was begun with.");
+
+    private static string Original(ArtifactFolder artifacts, out string sha256)
+    {
+        string path = artifacts.Source ?? throw new LiftException($"'{artifacts.Directory}' does not record which model it was made from; say where that is with --base.");
+        if (!File.Exists(path)) throw new LiftException($"The original model '{path}' is gone; say where it is with --base.");
+        using FileStream stream = File.OpenRead(path);
+        sha256 = Convert.ToHexStringLower(SHA256.HashData(stream));
+        if (artifacts.Record.SourceSha256 is { } recorded && !recorded.Equals(sha256, StringComparison.OrdinalIgnoreCase))
+        {
+            throw new LiftException($"'{path}' is not the model that '{artifacts.Directory}' was made from: its SHA-256 is {sha256}, not {recorded}; say where the original is with --base.");
+        }
+        return path;
+    }
+}

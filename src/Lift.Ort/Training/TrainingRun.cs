@@ -1,0 +1,103 @@
+using Lift.Ort.Artifacts;
+using Lift.Ort.Data;
+using Lift.Ort.Devices;
+using Lift.Ort.Sessions;
+
+namespace Lift.Ort.Training;
+
+/// <summary>A run in a folder: prepared model, data and <see cref="Trainer"/> put together, its log written, its state saved.</summary>
+public sealed class TrainingRun : IDisposable
+{
+    private readonly ArtifactFolder artifacts;
+    private readonly TrainingSession session;
+    private readonly EvaluationSession? evaluation;
+    private readonly RunLog log;
+
+    private TrainingRun(RunFolder folder, Parts parts)
+    {
+        (Folder, artifacts, session, evaluation, Trainer) = (folder, parts.Artifacts, parts.Session, parts.Evaluation, parts.Trainer);
+        if (File.Exists(folder.CheckpointPath)) Trainer.Restore(Checkpoint.Read(folder.CheckpointPath));
+        log = RunLog.Open(folder.LogPath, Trainer.Step);
+        Trainer.Happened += log.Write;
+        Trainer.SaveDue += Save;
+    }
+
+    public RunFolder Folder { get; }
+
+    public Trainer Trainer { get; }
+
+    /// <summary>Rows of the training data that were cut at the maximal length, and rows left out because no label was left.</summary>
+    public (int Truncated, int Skipped) Rows { get; private init; }
+
+    /// <summary>Begins a run in a new folder, after everything it needs was opened and checked.</summary>
+    /// <param name="force">True replaces a run that is there.</param>
+    /// <exception cref="LiftException">Options, data or prepared folder are wrong, or the folder is taken; nothing in it was changed.</exception>
+    public static TrainingRun Start(string path, RunSettings settings, IDevice device, bool force = false)
+    {
+        RunFolder.CheckFree(path, force);
+        Parts parts = Open(settings, device);
+        return new TrainingRun(RunFolder.Create(path, settings, force), parts) { Rows = parts.Rows };
+    }
+
+    /// <summary>Goes on with the run in a folder, from its latest checkpoint or from the start where there is none.</summary>
+    /// <param name="artifacts">The prepared folder where it moved; null takes the recorded path.</param>
+    /// <exception cref="LiftException">It is no run folder, or something it needs is no longer as it was.</exception>
+    public static TrainingRun Resume(string path, IDevice device, string? artifacts = null)
+    {
+        RunFolder folder = RunFolder.Open(path);
+        Parts parts = Open(folder.Settings with { Artifacts = artifacts ?? folder.Settings.Artifacts }, device);
+        return new TrainingRun(folder, parts) { Rows = parts.Rows };
+    }
+
+    /// <summary>Trains to the end, or until <paramref name="stop"/>; the state is saved in both cases.</summary>
+    /// <returns>True when all steps are done.</returns>
+    /// <exception cref="LiftException">A loss or gradient is not finite; the state before that step is saved.</exception>
+    public bool Train(CancellationToken stop = default)
+    {
+        Trainer.Run(stop);
+        return Trainer.Step == Trainer.Steps;
+    }
+
+    public void Dispose()
+    {
+        log.Dispose();
+        Trainer.Dispose();
+        evaluation?.Dispose();
+        session.Dispose();
+    }
+
+    private void Save() => Trainer.Capture().Write(Folder.CheckpointPath);
+
+    private static Parts Open(RunSettings settings, IDevice device)
+    {
+        settings.Training.Check();
+        ArtifactFolder artifacts = ArtifactFolder.Open(settings.Artifacts);
+        TrainingSession session = TrainingSession.Open(artifacts, device);
+        try
+        {
+            using ITokenizer? tokenizer = Tokenizer.Open(settings.Tokenizer);
+            DataOptions rows = ForModel(settings.Rows, artifacts.Record);
+            BatchReader data = BatchReader.Open(settings.Data, tokenizer, session.Inputs, rows);
+            if (settings.Validation is null) return new(artifacts, session, null, new Trainer(session, device, data, settings.Training), (data.Truncated, data.Skipped));
+
+            BatchReader held = BatchReader.Open(settings.Validation, tokenizer, session.Inputs, rows with { Shuffle = false });
+            EvaluationSession evaluation = EvaluationSession.Open(artifacts, device, session.Weights);
+            double Validate() => evaluation.MeanLoss(held.Epoch().Select(b => (b.Values, (double)b.LabelTokens)));
+            return new(artifacts, session, evaluation, new Trainer(session, device, data, settings.Training) { Validation = Validate }, (data.Truncated, data.Skipped));
+        }
+        catch
+        {
+            session.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>What the prepared model says of labels: shifted or not, how many ids or classes there are.</summary>
+    private static DataOptions ForModel(DataOptions rows, ArtifactRecord record)
+    {
+        bool causal = record.Loss is null or "causal-lm";
+        return rows with { Shifted = causal, VocabularySize = causal ? (int?)record.Classes : null, Classes = causal ? null : (int?)record.Classes };
+    }
+
+    private sealed record Parts(ArtifactFolder Artifacts, TrainingSession Session, EvaluationSession? Evaluation, Trainer Trainer, (int, int) Rows);
+}

@@ -1,0 +1,69 @@
+using System.Text.Json;
+
+namespace Lift.Ort.Demo;
+
+/// <summary>A row of data: a text that is learned whole, or a prompt with the completion that is learned.</summary>
+internal sealed record Row(string Prompt, string Completion)
+{
+    public static Row Text(string text) => new("", text);
+
+    public string ToJson() => Prompt == "" ? JsonSerializer.Serialize(new { text = Completion }) : JsonSerializer.Serialize(new { prompt = Prompt, completion = Completion });
+
+    public static void Write(string path, IEnumerable<Row> rows) => File.WriteAllLines(path, rows.Select(r => r.ToJson()));
+}
+
+/// <summary>
+/// The source domain, on which the demo's model was trained from scratch: sums and differences in symbols (12+7=19) and in number words
+/// (twelve plus seven is nineteen), names of numbers, and simple English sentences. Seeded: the same seed gives the same rows.
+/// </summary>
+internal sealed class Corpus(int seed)
+{
+    /// <summary>The largest number that occurs anywhere.</summary>
+    public const int Largest = 40;
+
+    internal static readonly string[] Names = ["Tom", "Ann", "Ben", "Eva", "Sam", "Mia", "Leo", "Zoe", "Max", "Ida"];
+    internal static readonly string[] Things = ["apples", "pens", "books", "cups", "coins", "eggs", "cars", "hats", "keys", "dogs"];
+
+    private static readonly string[] units = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+        "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"];
+    private static readonly string[] tens = ["", "", "twenty", "thirty", "forty"];
+    private static readonly string[] colours = ["red", "blue", "green", "old", "new", "big", "small", "good"];
+    private static readonly string[] verbs = ["sees", "buys", "sells", "finds", "likes", "wants", "has", "keeps"];
+    private static readonly string[] places = ["at home", "in town", "at school", "in the park", "on the table", "by the sea"];
+
+    private readonly Random random = new(seed);
+
+    /// <summary>Two numbers and their sum or difference; none is negative or above <see cref="Largest"/>.</summary>
+    public (int A, char Operator, int B, int Result) Calculation()
+    {
+        int sum = random.Next(Largest + 1), a = random.Next(sum + 1);
+        return random.Next(2) == 0 ? (a, '+', sum - a, sum) : (sum, '-', a, sum - a);
+    }
+
+    public IEnumerable<Row> Rows(int count) => Enumerable.Range(0, count).Select(_ => Next());
+
+    public static string Word(int number) => number < 20 ? units[number] : number % 10 == 0 ? tens[number / 10] : $"{tens[number / 10]}-{units[number % 10]}";
+
+    private Row Next()
+    {
+        var (a, op, b, result) = Calculation();
+        return random.Next(10) switch
+        {
+            < 5 => new Row($"{a}{op}{b}=", $"{result}"),
+            5 => new Row($"{Word(a)} {(op == '+' ? "plus" : "minus")} {Word(b)} is ", Word(result)),
+            6 => random.Next(2) == 0 ? new Row($"{a} is ", Word(a)) : new Row($"{Word(a)} is ", $"{a}"),
+            _ => Row.Text(Sentence(a)),
+        };
+    }
+
+    private string Sentence(int number) => random.Next(5) switch
+    {
+        0 => $"{Pick(Names)} {Pick(verbs)} {number} {Pick(Things)}.",
+        1 => $"{Pick(Names)} {Pick(verbs)} {number} {Pick(colours)} {Pick(Things)} {Pick(places)}.",
+        2 => $"The {Pick(Things)} of {Pick(Names)} are {Pick(colours)} and {Pick(colours)}.",
+        3 => $"{Pick(Names)} and {Pick(Names)} are {Pick(places)}.",
+        _ => $"There are {number} {Pick(Things)} {Pick(places)}.",
+    };
+
+    internal string Pick(string[] words) => words[random.Next(words.Length)];
+}
