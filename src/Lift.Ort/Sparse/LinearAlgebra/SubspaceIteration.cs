@@ -136,9 +136,7 @@ internal sealed unsafe class SubspaceIteration
     /// <summary>y ← T_d(2G/a − I)·y with a = θ_q: damps everything below θ_q, amplifies what is above; z = G·y is there already.</summary>
     private void Filter()
     {
-        double a = Math.Max(theta[q - 1], 1e-7 * theta[0]), growth = Growth(theta[0] / a) / Growth(theta[rank - 1] / a);
-        int degree = 1;
-        while (degree < MaxDegree && Math.Pow(growth, degree + 1) <= DynamicRange) degree++;
+        int degree = Degree(out double a);
 
         float scale = (float)(4 / a), half = (float)(2 / a);
         float* from = (float*)g.Data, to = (float*)filter.Data;
@@ -158,6 +156,21 @@ internal sealed unsafe class SubspaceIteration
             (y, z, next) = (z, next, y);
         }
         (y, z) = (z, y);
+    }
+
+    /// <summary>
+    /// The largest degree that float32's range allows, but no more than the bound needs to pass: each degree divides it by about the growth
+    /// at θ_r, as it amplifies that direction and not those below a.
+    /// </summary>
+    private int Degree(out double a)
+    {
+        a = Math.Max(theta[q - 1], 1e-7 * theta[0]);
+        double last = Growth(theta[rank - 1] / a), growth = Growth(theta[0] / a) / last;
+        double margin = Outers == 0 ? 1.4 : 2; // later rounds gain less per degree: what is left lies close to θ_q
+        double needed = margin * Math.Log(2 * Bound / options.Tolerance) / Math.Log(last);
+        int degree = 1;
+        while (degree < MaxDegree && degree < needed && Math.Pow(growth, degree + 1) <= DynamicRange) degree++;
+        return degree;
     }
 
     /// <summary>Growth per degree of the Chebyshev polynomial at x·a, with its damped interval at 0 … a.</summary>

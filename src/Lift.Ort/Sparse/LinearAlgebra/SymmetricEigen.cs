@@ -16,9 +16,15 @@ internal static unsafe class SymmetricEigen
     private readonly record struct Sweep(int Low, int High, int Start); // rotates rows (i, i+1) for i = High−1 … Low
 
     /// <summary>a (n×n, row-major; destroyed) = Vᵀ·diag(values)·V, values descending, row i of <paramref name="vectors"/> (n×n) the i-th eigenvector.</summary>
-    /// <exception cref="ArithmeticException">QL did not converge, which happens only for NaN or infinity.</exception>
+    /// <exception cref="ArithmeticException">The matrix holds NaN or infinity.</exception>
     public static void Decompose(CpuDevice device, double* a, int n, double[] values, double* vectors)
     {
+        double largest = 0;
+        for (long i = 0; i < (long)n * n; i++) largest = Math.Max(largest, Math.Abs(a[i]));
+        if (!double.IsFinite(largest)) throw new ArithmeticException($"eigenvalues of a matrix that holds {largest}");
+        int exponent = largest == 0 ? 0 : Math.ILogB(largest); // squares of entries must neither vanish nor overflow
+        if (exponent != 0) Doubles.Scale(Math.ScaleB(1, -exponent), a, n * n);
+
         var off = new double[n];
         using var memory = new CpuBuffer<double>((long)n * n + 2L * n + 1);
         double* q = (double*)memory.Pointer, work = q + (long)n * n;
@@ -28,6 +34,7 @@ internal static unsafe class SymmetricEigen
         Transpose(q, n, vectors);
         Rotate(device, n, values, off, vectors);
         Sort(n, values, vectors);
+        for (int i = 0; i < n; i++) values[i] = Math.ScaleB(values[i], exponent);
     }
 
     /// <summary>a ← reflectors (row k holds that of step k from column k+1 on); diagonal and off-diagonal (off[i] between i and i+1) of the tridiagonal matrix.</summary>
@@ -101,7 +108,7 @@ internal static unsafe class SymmetricEigen
                 int m = l;
                 while (m + 1 < n && Math.Abs(e[m]) > double.Epsilon + 1.1e-16 * (Math.Abs(d[m]) + Math.Abs(d[m + 1]) + 1e-8 * scale)) m++;
                 if (m == l) break;
-                if (sweep == MaxSweeps || double.IsNaN(d[l])) throw new ArithmeticException($"QL did not converge for eigenvalue {l} of {n}");
+                if (sweep == MaxSweeps) throw new ArithmeticException($"QL did not converge for eigenvalue {l} of {n}");
 
                 double g = (d[l + 1] - d[l]) / (2 * e[l]), r = Hypot(g, 1);
                 g = d[m] - d[l] + e[l] / (g + (g >= 0 ? r : -r));
