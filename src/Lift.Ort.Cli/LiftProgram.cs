@@ -11,6 +11,8 @@ internal static class LiftProgram
     /// <summary>All commands, in the order in which a newcomer meets them. A new command is one file in <c>Commands</c> and one line here.</summary>
     public static Command[] Commands() =>
     [
+        new EvaluateCommand(),
+        new GenerateCommand(),
         new NewCommand(),
         new TrainCommand(),
         new BenchCommand(),

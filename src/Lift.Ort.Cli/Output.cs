@@ -39,6 +39,13 @@ internal sealed class Output(TextWriter result, TextWriter error, bool json, boo
         else forPeople(Console);
     }
 
+    /// <summary>Writes a piece of text to standard output at once: for a command whose result is a text that grows (<c>generate</c>).</summary>
+    public void Text(string text)
+    {
+        result.Write(text);
+        result.Flush();
+    }
+
     /// <summary>One line about what is going on.</summary>
     public void Note(string text) => Console.WriteLine(text);
 

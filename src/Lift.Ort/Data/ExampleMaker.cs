@@ -6,8 +6,6 @@ namespace Lift.Ort.Data;
 /// <summary>Makes examples of rows: tokens and labels of texts, ready tokens as they are, fields that a model reads directly.</summary>
 internal sealed class ExampleMaker(ITokenizer? tokenizer, ModelInputs model, DataOptions options)
 {
-    private readonly bool wholeRowLabels = model.Labels is { Type.Rank: 1 } || (model.Labels?.Type.Element.IsFloat() ?? false);
-
     public int Truncated { get; private set; }
 
     public int Skipped { get; private set; }
@@ -23,7 +21,7 @@ internal sealed class ExampleMaker(ITokenizer? tokenizer, ModelInputs model, Dat
 
         var prompt = Prompt.From(row, tokenizer, options.Template)
             ?? throw row.Error($"none of the known fields is there (fields: {row.Fields}); use text, prompt and completion, instruction and output, messages, or input_ids.");
-        return Cut(row, row.Has("label") || (wholeRowLabels && row.Has(Batch.LabelsName)) ? Classified(row, prompt) : Text(row, prompt));
+        return Cut(row, row.Has("label") || (model.WholeRowLabels && row.Has(Batch.LabelsName)) ? Classified(row, prompt) : Text(row, prompt));
     }
 
     /// <summary>The prompt alone, as the model reads it before it answers.</summary>
@@ -56,9 +54,9 @@ internal sealed class ExampleMaker(ITokenizer? tokenizer, ModelInputs model, Dat
         CheckIds(row, ids, field);
         var values = FieldReader.Read(row, model, options, except: field);
 
-        bool own = row.Has(Batch.LabelsName) && (wholeRowLabels || row.Json.GetProperty(Batch.LabelsName).ValueKind != JsonValueKind.Array);
+        bool own = row.Has(Batch.LabelsName) && (model.WholeRowLabels || row.Json.GetProperty(Batch.LabelsName).ValueKind != JsonValueKind.Array);
         if (own) return new Example(row.Row, ids, [], values);
-        if (wholeRowLabels) throw row.Error($"the model scores whole rows, but there is no field '{Batch.LabelsName}'; add it.");
+        if (model.WholeRowLabels) throw row.Error($"the model scores whole rows, but there is no field '{Batch.LabelsName}'; add it.");
 
         int[] labels = row.Has(Batch.LabelsName) ? row.Ints(Batch.LabelsName) : [.. ids];
         if (labels.Length != ids.Length) throw row.Error($"field 'labels' has {labels.Length} entries and '{field}' has {ids.Length}; give one label per token, -100 where none counts.");

@@ -17,7 +17,7 @@ internal static class FieldReader
             if (row.Has(input.Name)) values[input.Name] = Field(row, input.Name, input.Type.Element);
             else if (model.MustBeGiven(input)) throw row.Error($"there is no field '{input.Name}' (fields: {row.Fields}), which the model reads as {input.Type}; add it.");
         }
-        bool tokenLabels = model.Tokens is not null && (model.Labels?.Type.Rank ?? 2) != 1 && row.Json.TryGetProperty(Batch.LabelsName, out var list) && list.ValueKind == JsonValueKind.Array;
+        bool tokenLabels = model.Tokens is not null && !model.WholeRowLabels && row.Json.TryGetProperty(Batch.LabelsName, out var list) && list.ValueKind == JsonValueKind.Array;
         if (tokenLabels || (model.Tokens is not null && !row.Has(Batch.LabelsName))) return values;
 
         string name = row.Has(Batch.LabelsName) ? Batch.LabelsName : "label";

@@ -23,11 +23,12 @@ internal sealed class ModelInputs
     /// <summary>The labels input; null for a model without a loss.</summary>
     public GraphValue? Labels { get; }
 
+    /// <summary>True where a label belongs to a whole row: a class, or numbers that a value loss compares with.</summary>
+    public bool WholeRowLabels => Labels is { } labels && (labels.Type.Rank == 1 || labels.Type.Element.IsFloat());
+
     /// <summary>True where the file must or may give this input: all but what follows from the tokens themselves.</summary>
     public bool MustBeGiven(GraphValue input) => input != Tokens && !companions.Contains(input.Name) && !IsPast(input);
 
     /// <summary>True for a key/value cache input, which training leaves empty.</summary>
     public static bool IsPast(GraphValue input) => input.Name.StartsWith("past_key", StringComparison.Ordinal) && input.Type.Rank >= 3;
-
-    public string Names => string.Join(", ", All.Select(i => i.Name));
 }

@@ -1,0 +1,84 @@
+using Lift.Ort.Data;
+
+namespace Lift.Ort.Generation;
+
+/// <summary>How tokens are chosen and when writing stops.</summary>
+public sealed record GenerationOptions
+{
+    /// <summary>New tokens per prompt at most; default 256.</summary>
+    public int MaxNewTokens { get; init; } = 256;
+
+    /// <summary>Prompt and new tokens together at most; default no bound but the model's own.</summary>
+    public int MaxLength { get; init; } = int.MaxValue;
+
+    /// <summary>0 (the default) always takes the best token; above 0 draws, the flatter the higher.</summary>
+    public double Temperature { get; init; }
+
+    /// <summary>Draws among so many best tokens only; 0 (the default) among all.</summary>
+    public int TopK { get; init; }
+
+    /// <summary>Draws among the best tokens that hold this share of the probability; default 1, all.</summary>
+    public double TopP { get; init; } = 1;
+
+    /// <summary>Seed of the draws; default 0.</summary>
+    public ulong Seed { get; init; }
+
+    /// <summary>Tokens that end a text; they are not part of the result.</summary>
+    public IReadOnlyCollection<int> EndIds { get; init; } = [];
+}
+
+/// <summary>
+/// Lets an exported language model go on writing, several prompts at a time. Each step is one forward pass over the whole texts: exports without key/value
+/// cache work as they are, and rows that are done leave the batch.
+/// </summary>
+public sealed class TextGenerator(ExportedModel model, GenerationOptions options, int padId = 0)
+{
+    private readonly TokenSampler sampler = new(options);
+    private float[] scratch = [];
+
+    /// <param name="prompts">Token ids, each at least one.</param>
+    /// <param name="onToken">Called with row and token as soon as a token is there.</param>
+    /// <returns>The new tokens of each prompt.</returns>
+    /// <exception cref="LiftException">The model gives no logits per token, or a prompt is empty.</exception>
+    public int[][] Generate(IReadOnlyList<int[]> prompts, Action<int, int>? onToken = null, CancellationToken stop = default)
+    {
+        var texts = prompts.Select(p => new List<int>(p)).ToArray();
+        int empty = Array.FindIndex(texts, t => t.Count == 0);
+        if (empty >= 0) throw new LiftException($"Prompt {empty + 1} has no token to start from; give some text.");
+
+        List<int> open = [.. Enumerable.Range(0, texts.Length).Where(i => Room(i))];
+        while (open.Count > 0)
+        {
+            stop.ThrowIfCancellationRequested();
+            open = [.. Step(texts, open).Where(next => Take(next.Row, next.Token)).Select(next => next.Row)];
+        }
+        return [.. texts.Select((t, i) => t[prompts[i].Length..].ToArray())];
+
+        bool Room(int row) => texts[row].Count - prompts[row].Length < options.MaxNewTokens && texts[row].Count < Math.Min(options.MaxLength, FixedLength);
+
+        bool Take(int row, int token)
+        {
+            if (options.EndIds.Contains(token)) return false;
+            texts[row].Add(token);
+            onToken?.Invoke(row, token);
+            return Room(row);
+        }
+    }
+
+    private List<(int Row, int Token)> Step(List<int>[] texts, List<int> rows)
+    {
+        Example[] examples = [.. rows.Select(r => new Example(r + 1, [.. texts[r]], [], Example.NoValues))];
+        var builder = new BatchBuilder(model.Inputs, new DataOptions { Batch = FixedBatch ?? rows.Count }, padId);
+        using var output = model.Run(builder.Build(examples).Values);
+        if (output.Dims.Length != 3) throw new LiftException($"The model's output '{model.Output}' is {model.OutputType}; a model that writes text gives [batch, sequence, vocabulary].");
+
+        var next = new List<(int, int)>();
+        for (int b = 0; b < rows.Count; b++)
+            next.Add((rows[b], sampler.Next(output.Row(b * output.Dims[1] + examples[b].Ids.Length - 1, ref scratch))));
+        return next;
+    }
+
+    private int? FixedBatch => (int?)model.Inputs.Where(i => i.Type.Rank > 0).Select(i => i.Type.Shape![0].Value).FirstOrDefault(d => d is not null);
+
+    private int FixedLength => new ModelInputs(model.Inputs).Tokens?.Type.Shape is { Rank: 2 } shape ? (int)(shape[1].Value ?? int.MaxValue) : int.MaxValue;
+}
