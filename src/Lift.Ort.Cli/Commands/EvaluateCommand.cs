@@ -50,7 +50,7 @@ internal sealed class EvaluateCommand : LiftCommand
     private IEnumerable<KeyValuePair<string, object>> Loss(ParseResult line, ExportedModel exported, ITokenizer? words)
     {
         var measure = new LossMetric(exported, line.GetValue(loss));
-        var reader = BatchReader.Open(line.GetValue(data)!, words, measure.Inputs, measure.Fit(Options(line)));
+        var reader = BatchReader.Open(line.GetValue(data)!, words, measure.Inputs, measure.Fit(Rows(line)));
         LossScore score = measure.Score(reader.Epoch());
         yield return new("loss", score.Loss);
         yield return new("example_loss", score.ExampleLoss);
@@ -66,7 +66,7 @@ internal sealed class EvaluateCommand : LiftCommand
     private IEnumerable<KeyValuePair<string, object>> Answers(ParseResult line, ExportedModel exported, ITokenizer? words, CancellationToken stop)
     {
         var generation = new GenerationOptions { MaxNewTokens = line.GetValue(maxNewTokens), MaxLength = line.GetValue(maxLength) };
-        ExactMatchScore score = new ExactMatch(exported, words, Options(line), generation).Score(line.GetValue(data)!, line.GetValue(rule)!, stop);
+        ExactMatchScore score = new ExactMatch(exported, words, Rows(line), generation).Score(line.GetValue(data)!, line.GetValue(rule)!, stop);
         if (line.GetValue(predictions) is { } file) File.WriteAllLines(file, score.Predictions.Select(p => JsonSerializer.Serialize(p, Output.Format)));
         yield return new("exact_match", score.Score);
         yield return new("correct", score.Correct);
@@ -77,7 +77,7 @@ internal sealed class EvaluateCommand : LiftCommand
     }
 
     /// <summary>Rows grouped by length: the order of scoring changes nothing but the time.</summary>
-    private DataOptions Options(ParseResult line) => new()
+    private DataOptions Rows(ParseResult line) => new()
     {
         Batch = line.GetValue(batch),
         Limit = line.GetValue(limit) is > 0 and var n ? n : int.MaxValue,

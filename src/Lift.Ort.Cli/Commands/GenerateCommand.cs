@@ -66,6 +66,6 @@ internal sealed class GenerateCommand : LiftCommand
     {
         string text = line.GetValue(prompt)!;
         if (line.GetValue(chat)) text = words.ApplyChatTemplate([new("user", text)], true) ?? throw new LiftException($"The tokenizer '{words.Name}' has no chat template; leave --chat away.");
-        return ExampleMaker.PromptIds(new Prompt(text, null, null, Special: line.GetValue(chat)), words);
+        return words.EncodeFromStart(text, special: line.GetValue(chat));
     }
 }

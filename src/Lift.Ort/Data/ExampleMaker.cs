@@ -21,17 +21,14 @@ internal sealed class ExampleMaker(ITokenizer? tokenizer, ModelInputs model, Dat
 
         var prompt = Prompt.From(row, tokenizer, options.Template)
             ?? throw row.Error($"none of the known fields is there (fields: {row.Fields}); use text, prompt and completion, instruction and output, messages, or input_ids.");
-        return Cut(row, row.Has("label") || (model.WholeRowLabels && row.Has(Batch.LabelsName)) ? Classified(row, prompt) : Text(row, prompt));
+        return Cut(row, model.WholeRowLabels ? Classified(row, prompt, tokenizer) : Text(row, prompt, tokenizer));
     }
 
-    /// <summary>The prompt alone, as the model reads it before it answers.</summary>
-    public static int[] PromptIds(Prompt prompt, ITokenizer tokenizer) => WithPrefix(tokenizer.Encode(prompt.Text, prompt.Special), tokenizer);
-
-    private Example Text(DataRow row, Prompt prompt)
+    private Example Text(DataRow row, Prompt prompt, ITokenizer tokenizer)
     {
         string target = prompt.Target ?? throw row.Error($"the target is empty (fields: {row.Fields}); give what the model shall write, in output, completion or text.");
-        int masked = prompt.Text.Length == 0 ? 0 : PromptIds(prompt, tokenizer!).Length;
-        int[] whole = WithPrefix(tokenizer!.Encode(prompt.Text + target, prompt.Special), tokenizer);
+        int masked = prompt.Text.Length == 0 ? 0 : tokenizer.EncodeFromStart(prompt.Text, prompt.Special).Length;
+        int[] whole = tokenizer.EncodeFromStart(prompt.Text + target, prompt.Special);
         if (!prompt.EndsItself && tokenizer.EndId is { } end) whole = [.. whole, end];
 
         int[] labels = [.. whole];
@@ -40,11 +37,13 @@ internal sealed class ExampleMaker(ITokenizer? tokenizer, ModelInputs model, Dat
         return new Example(row.Row, whole, labels, Example.NoValues);
     }
 
-    private Example Classified(DataRow row, Prompt prompt)
+    private Example Classified(DataRow row, Prompt prompt, ITokenizer tokenizer)
     {
-        int[] ids = [.. WithPrefix(tokenizer!.Encode(prompt.Text + prompt.Target, prompt.Special), tokenizer), .. tokenizer.Suffix];
+        string? field = row.Has("label") ? "label" : row.Has(Batch.LabelsName) ? Batch.LabelsName : null;
+        if (field is null) throw row.Error($"the model scores whole rows, but there is no field 'label' (fields: {row.Fields}); add it.");
+        int[] ids = [.. tokenizer.EncodeFromStart(prompt.Text + prompt.Target, prompt.Special), .. tokenizer.Suffix];
         CheckIds(row, ids, "token");
-        return new Example(row.Row, ids, [], FieldReader.Labels(row, row.Has("label") ? "label" : Batch.LabelsName, model, options));
+        return new Example(row.Row, ids, [], FieldReader.Labels(row, field, model, options));
     }
 
     private Example Ready(DataRow row, string field)
@@ -66,12 +65,6 @@ internal sealed class ExampleMaker(ITokenizer? tokenizer, ModelInputs model, Dat
                 throw row.Error($"label {label} in field 'labels' is out of range: the model scores classes 0 to {(options.Classes ?? options.VocabularySize) - 1}, and -100 is ignored.");
         }
         return new Example(row.Row, ids, labels, values);
-    }
-
-    private static int[] WithPrefix(int[] ids, ITokenizer tokenizer)
-    {
-        bool has = tokenizer.Prefix.Count == 0 || (ids.Length > 0 && ids[0] == tokenizer.Prefix[0]); // a template may have spelt it out
-        return has ? ids : [.. tokenizer.Prefix, .. ids];
     }
 
     private void CheckIds(DataRow row, int[] ids, string field)

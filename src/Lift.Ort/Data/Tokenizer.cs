@@ -19,4 +19,13 @@ public static class Tokenizer
         _ when File.Exists(spec) => new SentencePieceTokenizer(spec),
         _ => throw new LiftException($"There is no tokenizer '{spec}'; give a folder with tokenizer.json, a SentencePiece .model file, bytes, or none."),
     };
+
+    /// <summary>The ids of a text that a model shall read from its start: <see cref="ITokenizer.Prefix"/>, unless the text spells it out, then the text's own.</summary>
+    /// <param name="special">As in <see cref="ITokenizer.Encode"/>.</param>
+    public static int[] EncodeFromStart(this ITokenizer tokenizer, string text, bool special = false)
+    {
+        int[] ids = tokenizer.Encode(text, special);
+        bool begun = tokenizer.Prefix.Count == 0 || (special && ids.Length > 0 && ids[0] == tokenizer.Prefix[0]);
+        return begun ? ids : [.. tokenizer.Prefix, .. ids];
+    }
 }

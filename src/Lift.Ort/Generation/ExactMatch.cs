@@ -52,7 +52,7 @@ public sealed class ExactMatch(ExportedModel model, ITokenizer? tokenizer, DataO
         var prompt = Prompt.From(row, tokenizer, data.Template, evaluation: true);
         if (prompt is null || prompt.Text.Length == 0) throw row.Error($"there is no prompt to answer (fields: {row.Fields}); use prompt and completion, instruction and output, or messages.");
         string gold = prompt.Answer ?? throw row.Error($"there is no answer to compare with (fields: {row.Fields}); add answer or output.");
-        int[] text = ExampleMaker.PromptIds(prompt, tokenizer);
+        int[] text = tokenizer.EncodeFromStart(prompt.Text, prompt.Special);
         int room = Math.Max(1, Math.Min(data.MaxLength, generation.MaxLength) - 1); // the end of a long prompt holds the question's last words
         return new(row.Row, text.Length > room ? text[^room..] : text, gold, [], rule == "auto" ? AnswerRule.For(gold) : rule);
     }
