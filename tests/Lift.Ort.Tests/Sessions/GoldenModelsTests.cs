@@ -28,6 +28,25 @@ public sealed class GoldenModelsTests
         Assert.IsEmpty(wrong, string.Join("; ", wrong));
     }
 
+    /// <summary>The same file in a session that knows none of our operators: the model-local functions compute the same.</summary>
+    [TestMethod]
+    [DynamicData(nameof(Models))]
+    public void Fallback_functions_give_the_same_gradients(string name)
+    {
+        var golden = new GoldenModel(name);
+        using TempFolder temp = TestFiles.Temp();
+        ArtifactFolder folder = golden.Prepare(temp["artifacts"]);
+        using var ours = TrainingSession.Open(folder, Device.Open());
+        using var plain = TrainingSession.Open(folder, Device.Open(), new() { TrainingOperators = false });
+        Assert.AreEqual(ours.Step(golden.Batch(0)), plain.Step(golden.Batch(0)), 1e-5);
+        var reference = Gradients(ours);
+        double floor = reference.Values.Max(Norm) / 1000;
+        foreach (var (weight, gradient) in Gradients(plain))
+            Assert.IsLessThan(1e-5, Norm([.. gradient.Zip(reference[weight], (a, b) => a - b)]) / Math.Max(Norm(reference[weight]), floor), weight);
+    }
+
+    private static double Norm(float[] values) => Math.Sqrt(values.Sum(v => (double)v * v));
+
     /// <summary>All gradients of a session that trains whole weights.</summary>
     internal static Dictionary<string, float[]> Gradients(TrainingSession session) => session.Slices.ToDictionary(s => s.Weight.Name, s =>
     {

@@ -1,3 +1,4 @@
+using Lift.Ort.Artifacts;
 using Lift.Ort.Onnx;
 using Lift.Ort.Sessions;
 
@@ -19,6 +20,12 @@ internal sealed class PlainAdamW(TrainingSession session, double learningRate, d
         step = (int)steps;
         return this;
     }
+
+    /// <summary>Moments and steps as a checkpoint holds them; for whole weights.</summary>
+    public OptimizerGroup State() => new(ArtifactNames.OptimizerGroup, step, (float)learningRate, [.. session.Slices.Select(s => new ParameterMoments(s.Weight.Name,
+        [Moment("momentum0", moments[s.Weight.Name].M, s), Moment("momentum1", moments[s.Weight.Name].V, s)]))]);
+
+    private static Tensor Moment(string name, double[] values, GradientSlice slice) => Tensor.From<float>(name, Array.ConvertAll(values, v => (float)v), slice.Weight.Dims);
 
     public void Step()
     {
