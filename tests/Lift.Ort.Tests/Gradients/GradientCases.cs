@@ -41,6 +41,12 @@ internal static class GradientCases
             new("no c", [F([2, 3]), F([3, 4])]), new("column c", [F([2, 3]), F([3, 4]), F([2, 1])]), new("scalar c", [F([2, 3]), F([3, 4]), S(0.5f)])],
         ["com.microsoft.FusedMatMul"] = [.. from ta in new[] { 0L, 1L } from tb in new[] { 0L, 1L } select new GradientCase($"{ta}{tb}", [F(ta == 0 ? [2, 2, 3] : [2, 3, 2]), F(tb == 0 ? [3, 4] : [4, 3])], n => n.With("transA", ta).With("transB", tb).With("alpha", 0.7f))],
 
+        ["Einsum"] =
+        [
+            new("product", [F([2, 3]), F([3, 4])], n => n.With("equation", "ij,jk->ik")), new("attention", [F([2, 3, 2, 4]), F([2, 5, 2, 4])], n => n.With("equation", "bqhd,bkhd->bhqk")),
+            new("implicit", [F([2, 3]), F([3])], n => n.With("equation", "ij,j")), new("summed away", [F([2, 3])], n => n.With("equation", "ij->j")), new("three", [F([2, 3]), F([3, 2]), F([2])], n => n.With("equation", "ij,jk,k->i")),
+        ],
+
         ["ReduceSum"] = [new("axes", [F([2, 3, 4]), L(1)]), new("no keep", [F([2, 3, 4]), L(0, -1)], n => n.With("keepdims", 0L)), new("all", [F([2, 3])]), new("no-op", [F([2, 3])], n => n.With("noop_with_empty_axes", 1L))],
         ["ReduceMean"] = [new("attribute", [F([2, 3, 4])], n => n.With("axes", [-1L])), new("input", [F([2, 3, 4]), L(1, 2)], n => n.With("keepdims", 0L), Opset: 18), new("all", [F([2, 3])])],
         ["ReduceMax"] = Reduction(1e-3f), ["ReduceMin"] = Reduction(1e-3f), ["ReduceProd"] = Reduction(low: 0.5f), ["ReduceL1"] = Reduction(1e-3f), ["ReduceL2"] = Reduction(), ["ReduceSumSquare"] = Reduction(), ["ReduceLogSum"] = Reduction(low: 0.5f), ["ReduceLogSumExp"] = Reduction(),
