@@ -1,4 +1,5 @@
 using Lift.Ort.Onnx;
+using Lift.Ort.Onnx.Inference;
 
 namespace Lift.Ort.Gradients;
 
@@ -15,7 +16,7 @@ internal static class Broadcasting
         for (int i = 0; i < from.Rank; i++)
         {
             Dim have = from[i], want = i < extra ? 1 : to[i - extra];
-            if (have.SameAs(want)) continue;
+            if (DimMath.AreSameSide(have, want)) continue;
             if (want.Value == 1) axes.Add(i);
             else if (want.Value is null) return SumToAtRunTime(gradient, input); // it may turn out to be 1
         }

@@ -127,4 +127,23 @@ public sealed class OnnxFileTests
         OnnxFile.Write(graph, temp["old.onnx"]);
         Assert.AreEqual(2, OnnxFile.Read(temp["old.onnx"]).Nodes.Count);
     }
+
+    [TestMethod]
+    [DataRow(false), DataRow(true)]
+    public void A_disk_that_fills_up_leaves_the_old_file(bool external)
+    {
+        using var temp = TestFiles.Temp();
+        SampleModel model = SampleModel.Small();
+        model.Float("big", [1000], i => i);
+        Graph graph = OnnxFile.Read(model.Save(temp["m.onnx"]));
+        byte[] before = File.ReadAllBytes(temp["m.onnx"]);
+        unsafe
+        {
+            graph.Initializers["big"] = new Tensor("big", ElementType.Float, [1000], null, graph);
+        }
+        var e = Assert.ThrowsExactly<LiftException>(() => OnnxFile.Write(graph, temp["m.onnx"], external, (_, _) => throw new IOException("No space left on device")));
+        StringAssert.Contains(e.Message, "No space left on device");
+        CollectionAssert.AreEqual(before, File.ReadAllBytes(temp["m.onnx"]));
+        Assert.HasCount(1, Directory.GetFiles(temp.Path));
+    }
 }

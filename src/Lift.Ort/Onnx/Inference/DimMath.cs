@@ -62,10 +62,11 @@ internal static class DimMath
         if (b.IsKnown) return b;
 
         // a table cut to the length of the other side: shorter than it only where the sum fails anyway
-        if (a.Symbol is not null && IsCut(b, a)) return a;
-        if (b.Symbol is not null && IsCut(a, b)) return b;
-        return Dim.Unknown;
+        return !AreSameSide(a, b) ? Dim.Unknown : IsCut(b, a) ? a : b;
     }
+
+    /// <summary>True when a and b, standing on the two sides of a broadcast, are one number in every run that does not fail.</summary>
+    public static bool AreSameSide(Dim a, Dim b) => a.SameAs(b) || (a.Symbol is not null && IsCut(b, a)) || (b.Symbol is not null && IsCut(a, b));
 
     public static Dim Canonical(Dim a) => a.Symbol is null ? a : Combine(a, 0, (x, _) => x);
 

@@ -1,3 +1,5 @@
+using System.Collections.Frozen;
+
 namespace Lift.Ort.Onnx.Opsets;
 
 /// <summary>
@@ -29,7 +31,16 @@ internal static class OpsetConverter
         ["RMSNormalization"] = r => r.ReplaceBy(Like(r.Node, "SimplifiedLayerNormalization")),
         ["Attention"] = Refuse,
         ["RotaryEmbedding"] = Refuse,
+        ["DequantizeLinear"] = r => { if (r.Node.Has("output_dtype")) throw r.Refuse("its attribute output_dtype is new in opset 23"); },
+        ["QuantizeLinear"] = r => { if (r.Node.Has("precision")) throw r.Refuse("its attribute precision is new in opset 23"); },
     };
+
+    /// <summary>Operators that take bfloat16 from opset 22 on.</summary>
+    private static readonly FrozenSet<string> wider = """
+        Acos Acosh Asin Asinh Atan Atanh AveragePool Bernoulli Conv ConvTranspose Cos Cosh DeformConv Det Dropout Elu EyeLike GRU GlobalAveragePool GlobalLpPool
+        GlobalMaxPool GridSample HardSigmoid HardSwish InstanceNormalization LSTM LpNormalization LpPool MaxPool MaxRoiPool MaxUnpool Mish Multinomial
+        NegativeLogLikelihoodLoss RNN RandomNormal RandomNormalLike RandomUniform RandomUniformLike RoiAlign Round Selu Sin Sinh Softplus Softsign Tan ThresholdedRelu
+        """.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).ToFrozenSet();
 
     /// <exception cref="LiftException">The opset is outside 11 to 23, or a node uses a form that 17 to 21 cannot say.</exception>
     public static void Normalise(Graph graph, string path)
@@ -47,6 +58,10 @@ internal static class OpsetConverter
             List<Node> result = [node];
             if (from < Lowest) CheckSubgraphs(graph, node, path);
             for (int version = from + 1; version <= Lowest; version++) result = [.. result.SelectMany(n => Apply(graph, n, path, raising.GetValueOrDefault((n.Operator, version))))];
+            if (from > Highest && wider.Contains(node.Operator) && node.Input(0) is { } x && graph.TypeOf(x).Element == ElementType.BFloat16)
+            {
+                throw new NodeRewrite(graph, node, path).Refuse($"before opset 22 {node.OpType} does not take bfloat16; store the model as float16 or float32");
+            }
             if (from > Highest) result = Apply(graph, node, path, lowering.GetValueOrDefault(node.Operator));
             foreach (Node n in result)
             {

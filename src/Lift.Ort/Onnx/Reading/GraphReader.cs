@@ -31,11 +31,16 @@ internal sealed class GraphReader(MappedFile file, Skeleton skeleton)
             if (!graph.Initializers.ContainsKey(input.Name)) graph.Inputs.Add(new(input.Name, TypeOf(input)));
         }
         graph.Outputs.AddRange(proto.Output.Select(o => new GraphValue(o.Name, TypeOf(o))));
-        foreach (var node in proto.Node) Add(graph, node);
-        foreach (var function in model.Functions)
+        var inliner = new FunctionInliner(model, file.Path);
+        foreach (var node in inliner.Expand(proto.Node)) Add(graph, node);
+        foreach (var function in inliner.Kept)
         {
             foreach (var node in function.Node) Inline(node);
             graph.Functions.Add(function);
+        }
+        foreach (string domain in graph.Domains.Keys.Where(d => model.Functions.Any(f => f.Domain == d)).ToList())
+        {
+            if (!graph.Nodes.Any(n => n.Domain == domain) && !graph.Functions.Any(f => f.Domain == domain || f.OpsetImport.Any(o => o.Domain == domain))) graph.Domains.Remove(domain);
         }
         foreach (var hint in proto.ValueInfo) graph.Types.TryAdd(hint.Name, TypeOf(hint)); // believed only where inference knows nothing
         return graph;
