@@ -8,6 +8,9 @@ public interface IDevice : IDisposable
     /// <summary>"cpu", "cuda:0", …</summary>
     string Name { get; }
 
+    /// <summary>True where the provider has float16 and bfloat16 arithmetic; otherwise sessions compute 16-bit models in float32.</summary>
+    bool Computes16Bit { get; }
+
     /// <summary>Allocates zeroed, 64-byte aligned memory on this device.</summary>
     DeviceBuffer<T> Allocate<T>(long length) where T : unmanaged;
 

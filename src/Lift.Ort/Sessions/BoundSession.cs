@@ -21,6 +21,7 @@ internal sealed unsafe class BoundSession : IDisposable
     public BoundSession(ModelProto model, IDevice device, string what, bool trainingOperators = true, Action<SessionOptions>? configure = null)
     {
         this.device = device;
+        if (!device.Computes16Bit) model = Widening.Run(model);
         using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
         device.AddTo(options);
         if (trainingOperators) TrainingOperators.AddTo(options);

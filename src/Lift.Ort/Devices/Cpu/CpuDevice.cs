@@ -8,6 +8,9 @@ public sealed class CpuDevice : IDevice
 {
     public string Name => "cpu";
 
+    /// <summary>False: ONNX Runtime's CPU provider has no bfloat16 arithmetic, and float16 only behind casts of its own.</summary>
+    public bool Computes16Bit => false;
+
     public OrtMemoryInfo MemoryInfo => OrtMemoryInfo.DefaultInstance;
 
     /// <summary>Threads for kernels and for ONNX Runtime; default: the processors this process may use.</summary>
