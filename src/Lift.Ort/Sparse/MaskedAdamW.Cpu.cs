@@ -9,6 +9,7 @@ namespace Lift.Ort.Sparse;
 public readonly unsafe partial record struct MaskedAdamW
 {
     private const long Chunk = 1 << 16; // entries that one thread takes at a time
+    private const int Ahead = 64;       // entries: how far ahead lines of the weight are fetched
 
     public void Run(CpuDevice device)
     {
@@ -49,6 +50,10 @@ public readonly unsafe partial record struct MaskedAdamW
             {
                 Vector256<float> next = n.Next(Avx2.GatherVector256(w, Vector256.Load(positions + i), sizeof(float)), Vector256.Load(g + i), m + i, v + i);
                 int* p = positions + i;
+                if (i + Ahead + 8 <= to)
+                {
+                    for (int lane = 0; lane < 8; lane++) Sse.Prefetch0(w + p[Ahead + lane]);
+                }
                 for (int lane = 0; lane < 8; lane++) w[p[lane]] = next.GetElement(lane);
             }
         }

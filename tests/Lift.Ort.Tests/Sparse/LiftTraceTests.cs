@@ -95,7 +95,7 @@ public sealed class LiftTraceTests
             var t => throw new AssertInconclusiveException($"no selection of ours stands for '{t}'"),
         };
         return selection is null ? null : new MaskSelector(
-            new SelectionOptions { Selection = selection, Budget = Budget.RankMatched(trace.Rank), FilterRank = trace.FilterRank, WarmStart = false }, device);
+            new SelectionOptions { Selection = selection, Budget = Budget.RankMatched(trace.Rank), FilterRank = trace.FilterRank, LowRank = new() { Exact = true } }, device);
     }
 
     /// <summary>Our masks, checked against the trace's; where the margin is within rounding (or for random masks) the trace's own go on.</summary>

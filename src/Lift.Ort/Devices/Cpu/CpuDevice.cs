@@ -42,11 +42,19 @@ public sealed unsafe class CpuBuffer<T>(long length) : DeviceBuffer<T>(length) w
 
     public Span<T> Span => new(memory.Data, checked((int)Length));
 
-    public override void CopyFrom(ReadOnlySpan<T> source, long offset = 0) => source.CopyTo(new Span<T>((T*)memory.Data + offset, checked((int)(Length - offset))));
+    public override void CopyFrom(ReadOnlySpan<T> source, long offset = 0) => source.CopyTo(From(offset));
 
-    public override void CopyTo(Span<T> destination, long offset = 0) => new ReadOnlySpan<T>((T*)memory.Data + offset, destination.Length).CopyTo(destination);
+    public override void CopyTo(Span<T> destination, long offset = 0) => From(offset)[..destination.Length].CopyTo(destination);
 
     public override void Dispose() => memory.Dispose();
+
+    /// <summary>The elements from <paramref name="offset"/> on, as many of them as a span can hold.</summary>
+    private Span<T> From(long offset)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, Length);
+        return new Span<T>((T*)memory.Data + offset, (int)Math.Min(Length - offset, int.MaxValue));
+    }
 }
 
 /// <summary>A tensor's memory seen as a buffer of the CPU device, where it lies.</summary>
