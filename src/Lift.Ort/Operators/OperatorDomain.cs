@@ -57,6 +57,11 @@ internal sealed unsafe class OperatorDomain
             native->GetMayInplace = input == 0 ? (nint)(delegate* unmanaged<int**, int**, nuint>)&FirstInputInPlace : (nint)(delegate* unmanaged<int**, int**, nuint>)&SecondInputInPlace;
             native->ReleaseMayInplace = (nint)(delegate* unmanaged<int*, int*, void>)&ReleaseMap;
         }
+        if (overload.Schema.Aliased)
+        {
+            native->GetAliasMap = (nint)(delegate* unmanaged<int**, int**, nuint>)&FirstInputInPlace;
+            native->ReleaseAliasMap = (nint)(delegate* unmanaged<int*, int*, void>)&ReleaseMap;
+        }
         return native;
     }
 

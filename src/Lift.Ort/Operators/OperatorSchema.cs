@@ -43,7 +43,10 @@ internal sealed class OperatorSchema(string name, string[] inputs, string[] outp
 
     public string Name { get; } = name;
 
-    /// <summary>com.microsoft, or lift.ort for operators that only our own sessions put into a graph.</summary>
+    /// <summary>The domain of operators that only our own sessions put into a graph, when they open.</summary>
+    public const string OwnDomain = "lift.ort";
+
+    /// <summary>com.microsoft or <see cref="OwnDomain"/>.</summary>
     public string Domain { get; init; } = "com.microsoft";
 
     public Parameter[] Inputs { get; } = [.. inputs.Select(Parameter.Parse)];
@@ -54,6 +57,9 @@ internal sealed class OperatorSchema(string name, string[] inputs, string[] outp
 
     /// <summary>The input, 0 or 1, whose memory the first output may take where nobody reads that input afterwards.</summary>
     public int? InPlace { get; init; }
+
+    /// <summary>True: the first output is the first input's memory, always.</summary>
+    public bool Aliased { get; init; }
 
     /// <summary>Every choice of element types, as ONNX Runtime wants them: one operator per choice.</summary>
     public IEnumerable<OperatorOverload> Overloads()

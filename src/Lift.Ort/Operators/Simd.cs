@@ -74,6 +74,15 @@ internal static unsafe class Simd
         for (; i < n; i++) y[i] += s * a[i];
     }
 
+    /// <summary>y = s·y</summary>
+    public static void Scale<T>(T s, T* y, long n) where T : unmanaged, INumber<T>
+    {
+        var scale = new Vector<T>(s);
+        long i = 0;
+        for (; i <= n - Vector<T>.Count; i += Vector<T>.Count) (scale * Vector.Load(y + i)).Store(y + i);
+        for (; i < n; i++) y[i] *= s;
+    }
+
     /// <summary>y = f(a, b), element by element; y may be a or b.</summary>
     public static void Map<T, TFunction>(TFunction f, T* a, T* b, T* y, long n)
         where T : unmanaged, IFloatingPointIeee754<T>

@@ -2,7 +2,7 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Lift.Ort.Operators;
 
-/// <summary>The training operators that a stock ONNX Runtime lacks, under their own names in com.microsoft, written in C#.</summary>
+/// <summary>The training operators that a stock ONNX Runtime lacks, under their own names in com.microsoft, written in C#; and, in lift.ort, those that our own sessions use in place of chains.</summary>
 public static class TrainingOperators
 {
     /// <summary>Names of all operators, without their domains.</summary>
@@ -33,6 +33,10 @@ public static class TrainingOperators
         BroadcastGradientArgs.Schema,
         ZeroGradient.Schema,
         Group.Schema,
+        CrossEntropyStep.Schema,
+        GatedUnit.Schema,
+        GatedUnitGrad.Schema,
+        Rotary.Schema,
     ];
 
     private static readonly Lazy<OperatorDomain[]> domains =

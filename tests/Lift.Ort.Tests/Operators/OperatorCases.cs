@@ -40,6 +40,10 @@ internal static partial class OperatorCases
         ["BroadcastGradientArgs"] = BroadcastArgs,
         ["ZeroGradient"] = Zero,
         ["Group"] = Groups,
+        ["CrossEntropyStep"] = CrossEntropyStep,
+        ["GatedUnit"] = GatedUnit,
+        ["GatedUnitGrad"] = GatedUnitGrad,
+        ["Rotary"] = Rotary,
     };
 
     /// <summary>The cases of an operator.</summary>

@@ -1,0 +1,57 @@
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Tests.Operators;
+
+internal static partial class OperatorCases
+{
+    private static IEnumerable<OperatorCase> CrossEntropyStep()
+    {
+        foreach (LossExample e in LossExamples().Where(e => e.LabelDims.Length == 1 && e.Weights is null))
+            foreach (ElementType type in new[] { ElementType.Int64, ElementType.Int32 })
+            {
+                var (dy, _, dx) = Gradient(e, "mean");
+                var (_, losses, weight, _) = PlainLoss(e, _ => 1);
+                (string, object)[] attributes = e.Ignored is { } index ? [("ignore_index", index)] : [];
+                yield return new(Own("CrossEntropyStep", attributes) with { Outputs = 2 }, [e.Scores, new(type, e.LabelDims, e.Labels), dy], dx, LossOf(losses, weight, "mean")[0]) { HasFallback = false };
+            }
+    }
+
+    private static IEnumerable<OperatorCase> GatedUnit()
+    {
+        foreach (var (g, u, _) in GatedExamples()) yield return new(Own("GatedUnit"), [g, u], g.Zip(u, (a, b) => a * Sigmoid(a) * b)) { HasFallback = false };
+    }
+
+    private static IEnumerable<OperatorCase> GatedUnitGrad()
+    {
+        foreach (var (g, u, dy) in GatedExamples())
+        {
+            Grid dGate = g.Zip(u, (a, b) => b * (Sigmoid(a) + a * Sigmoid(a) * (1 - Sigmoid(a)))).Zip(dy, (a, d) => a * d), dUp = g.Zip(dy, (a, d) => d * a * Sigmoid(a));
+            yield return new(Own("GatedUnitGrad") with { Outputs = 2 }, [dy, g, u], dGate, dUp) { HasFallback = false };
+        }
+    }
+
+    private static IEnumerable<(Grid Gate, Grid Up, Grid Dy)> GatedExamples() =>
+        new long[][] { [1], [0, 3], [2, 3, 5], [100, 300] }.Select(dims => (Grid.Normal(51, dims).Map(v => 3 * v), Grid.Normal(52, dims), Grid.Normal(53, dims)));
+
+    private static IEnumerable<OperatorCase> Rotary()
+    {
+        foreach (var (batch, time, width) in new (long, long, long)[] { (1, 1, 2), (3, 4, 6), (0, 4, 6), (2, 5, 34), (40, 20, 64) })
+        {
+            Grid x = Grid.Normal(54, batch, 2, time, width), cosine = Grid.Normal(55, time, width), sine = Grid.Normal(56, time, width), y = Grid.Zeros(x.Dims), back = Grid.Zeros(x.Dims);
+            long half = width / 2;
+            foreach (long[] at in x.Positions())
+            {
+                long d = at[^1], t = at[^2];
+                long[] other = [.. at[..^1], d < half ? d + half : d - half];
+                double turned = d < half ? -x[other] : x[other];
+                y[at] = x[at] * cosine[t, d] + turned * sine[t, d];
+                back[at] += x[at] * cosine[t, d]; // the transpose of the same lines: x plays the part of dy
+                back[other] += (d < half ? -1 : 1) * x[at] * sine[t, d];
+            }
+            yield return new(Own("Rotary"), [x, cosine, sine], y) { HasFallback = false };
+            yield return new(Own("Rotary", ("backward", 1)), [x, cosine, sine], back) { HasFallback = false };
+        }
+    }
+
+    private static OneNode Own(string op, params (string, object)[] attributes) => new(op, attributes) { Domain = "lift.ort" };
+}
