@@ -1,0 +1,109 @@
+using System.Runtime.InteropServices;
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Sessions.Fusions;
+
+/// <summary>A graph as pattern matchers see it: who makes a value, who reads it, what constants hold; and how a chain is replaced.</summary>
+internal sealed class FusionGraph
+{
+    private readonly GraphProto graph;
+    private Dictionary<string, NodeProto> makers = [];
+    private Dictionary<string, List<NodeProto>> readers = [];
+    private Dictionary<string, TensorProto> constants = [];
+    private HashSet<string> outputs = [];
+
+    public FusionGraph(GraphProto graph)
+    {
+        this.graph = graph;
+        Index();
+    }
+
+    /// <summary>The nodes as they are now; replacing does not disturb a walk over this copy.</summary>
+    public NodeProto[] Nodes => [.. graph.Node];
+
+    public bool Contains(NodeProto node) => node.Output.Count > 0 && makers.TryGetValue(node.Output.First(o => o.Length > 0), out NodeProto? maker) && ReferenceEquals(maker, node);
+
+    public NodeProto? Maker(string value) => makers.GetValueOrDefault(value);
+
+    /// <summary>The node of this operator that makes <paramref name="value"/>, or null.</summary>
+    public NodeProto? Maker(string value, string op) => Maker(value) is { } node && node.OpType == op ? node : null;
+
+    public IReadOnlyList<NodeProto> Readers(string value) => readers.TryGetValue(value, out var nodes) ? nodes : [];
+
+    public bool IsOutput(string value) => outputs.Contains(value);
+
+    /// <summary>True when exactly these nodes read the value and it is no output of the graph.</summary>
+    public bool ReadOnlyBy(string value, params ReadOnlySpan<NodeProto> nodes)
+    {
+        if (IsOutput(value)) return false;
+        foreach (NodeProto reader in Readers(value))
+        {
+            bool allowed = false;
+            foreach (NodeProto node in nodes) allowed |= ReferenceEquals(node, reader);
+            if (!allowed) return false;
+        }
+        return true;
+    }
+
+    /// <summary>The other input of a node with two inputs of which one is <paramref name="value"/>.</summary>
+    public static string? Other(NodeProto node, string value) =>
+        node.Input.Count != 2 ? null : node.Input[0] == value ? node.Input[1] : node.Input[1] == value ? node.Input[0] : null;
+
+    /// <summary>The reader of both values with this operator, in either order.</summary>
+    public NodeProto? Joined(string op, string a, string b) => Readers(a).FirstOrDefault(n => n.OpType == op && Other(n, a) == b);
+
+    public bool IsConstant(string value) => constants.ContainsKey(value);
+
+    /// <summary>Dimensions of a constant or an input of the graph; null where they are not all numbers.</summary>
+    public long[]? Dims(string value)
+    {
+        if (constants.TryGetValue(value, out TensorProto? tensor)) return [.. tensor.Dims];
+        var shape = graph.Input.FirstOrDefault(i => i.Name == value)?.Type?.TensorType?.Shape;
+        return shape is not null && shape.Dim.All(d => d.HasDimValue) ? [.. shape.Dim.Select(d => d.DimValue)] : null;
+    }
+
+    /// <summary>The number that a constant of one float element holds, or null.</summary>
+    public float? Number(string value)
+    {
+        if (!constants.TryGetValue(value, out TensorProto? t) || t.DataType != (int)ElementType.Float || t.Dims.Any(d => d != 1)) return null;
+        return t.FloatData.Count == 1 ? t.FloatData[0] : t.RawData.Length == 4 ? MemoryMarshal.Read<float>(t.RawData.Span) : null;
+    }
+
+    /// <summary>The elements of an int64 constant, or of a Concat of such constants; null where they are not known.</summary>
+    public long[]? Integers(string value)
+    {
+        if (Maker(value, "Concat") is { } concat)
+        {
+            long[]?[] parts = [.. concat.Input.Select(Integers)];
+            return parts.Any(p => p is null) ? null : [.. parts.SelectMany(p => p!)];
+        }
+        if (!constants.TryGetValue(value, out TensorProto? t) || t.DataType != (int)ElementType.Int64) return null;
+        return t.RawData.Length > 0 ? MemoryMarshal.Cast<byte, long>(t.RawData.Span).ToArray() : [.. t.Int64Data];
+    }
+
+    public static long Int(NodeProto node, string attribute, long otherwise) => node.Attribute.FirstOrDefault(a => a.Name == attribute)?.I ?? otherwise;
+
+    /// <summary>Puts <paramref name="made"/> in the place of <paramref name="at"/>, removes the nodes of the chain, and lets readers of a key of <paramref name="renamed"/> read its value.</summary>
+    public void Replace(NodeProto at, IEnumerable<NodeProto> removed, NodeProto made, IReadOnlyDictionary<string, string>? renamed = null)
+    {
+        graph.Node.Insert(graph.Node.IndexOf(at), made);
+        var gone = new HashSet<NodeProto>(removed, ReferenceEqualityComparer.Instance);
+        NodeProto[] kept = [.. graph.Node.Where(n => !gone.Contains(n))];
+        graph.Node.Clear();
+        graph.Node.AddRange(kept);
+        foreach (NodeProto node in kept)
+        {
+            for (int i = 0; renamed is not null && i < node.Input.Count; i++)
+                if (renamed.TryGetValue(node.Input[i], out string? name)) node.Input[i] = name;
+        }
+        Index();
+    }
+
+    private void Index()
+    {
+        makers = graph.Node.SelectMany(n => n.Output.Where(o => o.Length > 0).Select(o => (o, n))).ToDictionary(p => p.o, p => p.n);
+        readers = graph.Node.SelectMany(n => n.Input.Where(i => i.Length > 0).Distinct().Select(i => (i, n))).GroupBy(p => p.i).ToDictionary(g => g.Key, g => g.Select(p => p.n).ToList());
+        constants = graph.Initializer.ToDictionary(t => t.Name);
+        outputs = [.. graph.Output.Select(o => o.Name)];
+    }
+}

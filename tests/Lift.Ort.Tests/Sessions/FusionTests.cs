@@ -1,0 +1,78 @@
+using Google.Protobuf;
+using Lift.Ort.Architectures;
+using Lift.Ort.Gradients;
+using Lift.Ort.Onnx;
+using Lift.Ort.Operators;
+using Lift.Ort.Sessions.Fusions;
+using Microsoft.ML.OnnxRuntime;
+
+namespace Lift.Ort.Tests.Sessions;
+
+[TestClass]
+public class FusionTests
+{
+    private static readonly LlamaShape shape = LlamaShape.Presets["stories260k"];
+
+    [TestMethod]
+    public void Fused_gradients_are_those_of_the_chains()
+    {
+        using var folder = TestFiles.Temp();
+        ModelProto plain = Training(folder, new TrainingGraphOptions()), fused = plain.Clone();
+        var counts = Fusion.Apply(fused);
+        Assert.AreEqual(1, counts["cross-entropy"], "cross-entropy");
+        Assert.AreEqual(shape.Layers, counts["gated unit"], "gated unit");
+        Assert.AreEqual(2 * shape.Layers + 1, counts["RMS normalization"], "RMS normalization");
+        Assert.AreEqual(4 * shape.Layers, counts["rotary embedding"], "rotary embedding"); // queries and keys, there and back
+        Assert.IsLessThan(plain.Graph.Node.Count * 3 / 4, fused.Graph.Node.Count);
+        Compare(Run(plain), Run(fused));
+    }
+
+    [TestMethod]
+    public void Chains_whose_values_are_read_elsewhere_stay()
+    {
+        using var folder = TestFiles.Temp();
+        ModelProto plain = Training(folder, new TrainingGraphOptions { Train = ["*"] }), fused = plain.Clone();
+        plain.Graph.Output.Add(new ValueInfoProto { Name = "logits" });
+        fused.Graph.Output.Add(new ValueInfoProto { Name = "logits" });
+        var counts = Fusion.Apply(fused);
+        Assert.AreEqual(0, counts["cross-entropy"], "the logits are an output, and their memory must keep them");
+        Assert.AreEqual(0, counts["RMS normalization"], "the weight's own gradient reads x / rms");
+        Assert.AreEqual(shape.Layers, counts["gated unit"], "gated unit");
+        Compare(Run(plain), Run(fused));
+    }
+
+    private static ModelProto Training(TempFolder folder, TrainingGraphOptions options)
+    {
+        string source = folder["model.onnx"], target = folder["training.onnx"];
+        NewModel.WriteLlama(source, shape, ElementType.Float, 1, false);
+        TrainingGraph graph = TrainingGraph.Build(OnnxFile.Read(source), options);
+        graph.Training.Outputs.RemoveAll(o => o.Name == "logits");
+        OnnxFile.Write(graph.Training, target);
+        return ModelProto.Parser.ParseFrom(File.ReadAllBytes(target));
+    }
+
+    private static Dictionary<string, float[]> Run(ModelProto model)
+    {
+        using var options = new SessionOptions { IntraOpNumThreads = 2, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
+        TrainingOperators.AddTo(options);
+        using var session = new InferenceSession(model.ToByteArray(), options);
+        long[] ids = [.. Enumerable.Range(0, 2 * 9).Select(i => (long)(i * 37 % shape.Vocab))], labels = [.. ids.Select((id, i) => i % 5 == 2 ? -100 : id)];
+        using OrtValue input = OrtValue.CreateTensorValueFromMemory(ids, [2, 9]), label = OrtValue.CreateTensorValueFromMemory(labels, [2, 9]);
+        using var run = new RunOptions();
+        string[] names = [.. session.OutputMetadata.Keys];
+        using var results = session.Run(run, ["input_ids", "labels"], [input, label], names);
+        return names.Zip(results).ToDictionary(r => r.First, r => r.Second.GetTensorDataAsSpan<float>().ToArray());
+    }
+
+    private static void Compare(Dictionary<string, float[]> plain, Dictionary<string, float[]> fused)
+    {
+        CollectionAssert.AreEquivalent(plain.Keys, fused.Keys);
+        static double Norm(IEnumerable<float> values) => Math.Sqrt(values.Sum(a => (double)a * a));
+        double largest = plain.Values.Max(Norm);
+        foreach (var (name, expected) in plain)
+        {
+            double difference = Norm(expected.Zip(fused[name], (a, b) => a - b)), norm = Math.Max(Norm(expected), 1e-3 * largest); // some gradients are zero in exact arithmetic
+            Assert.IsTrue(difference <= 1e-5 * norm, $"{name}: relative difference {difference / norm:0.0e+0}");
+        }
+    }
+}
