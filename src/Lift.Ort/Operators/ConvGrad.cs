@@ -9,7 +9,7 @@ internal sealed partial class ConvGrad(ConvGrad.Geometry geometry) : FloatKernel
     public static readonly OperatorSchema Schema = new(
         "ConvGrad",
         ["dY: T", "X: T", "W: T"],
-        ["dX?: T = X", "dW?: T = W", "dB?: T"],
+        ["dX?: T", "dW?: T", "dB?: T"],
         n => new ConvGrad(new Geometry(n.String("auto_pad", "NOTSET"), n.Int("group", 1), n.Ints("strides"), n.Ints("dilations"), n.Ints("pads"))));
 
     /// <summary>How the kernel moves over the image; null is ONNX's default: ones, and no pads.</summary>

@@ -17,7 +17,7 @@ internal sealed partial class SoftmaxCrossEntropyLossInternal(LossReduction redu
     public static readonly OperatorSchema Schema = new(
         "SoftmaxCrossEntropyLossInternal",
         ["scores: T", "labels: L", "weights?: T", "ignore_index?: int64"],
-        ["output: T", "log_prob: T = scores"],
+        ["output: T", "log_prob: T"],
         n => new SoftmaxCrossEntropyLossInternal(Reduction(n)));
 
     public static LossReduction Reduction(NodeAttributes node) => node.String("reduction", "mean") switch
@@ -36,13 +36,13 @@ internal sealed partial class SoftmaxCrossEntropyLossGrad(LossReduction reductio
     public static readonly OperatorSchema Internal = new(
         "SoftmaxCrossEntropyLossInternalGrad",
         ["dY: T", "log_prob: T", "label: L", "weight?: T", "ignore_index?: int64", "bias?: T"],
-        ["d_logits: T = log_prob"],
+        ["d_logits: T"],
         n => new SoftmaxCrossEntropyLossGrad(SoftmaxCrossEntropyLossInternal.Reduction(n), null, 5)) { InPlace = 1 };
 
     /// <summary>The form with <c>ignore_index</c> as an attribute.</summary>
     public static readonly OperatorSchema Schema = new(
         "SoftmaxCrossEntropyLossGrad",
         ["dY: T", "log_prob: T", "label: L", "weight?: T", "bias?: T"],
-        ["d_logits: T = log_prob"],
+        ["d_logits: T"],
         n => new SoftmaxCrossEntropyLossGrad(SoftmaxCrossEntropyLossInternal.Reduction(n), n.Int("ignore_index", long.MinValue), 4)) { InPlace = 1 };
 }

@@ -10,7 +10,7 @@ internal sealed partial class CrossEntropyStep(long ignored) : FloatKernel
     public static readonly OperatorSchema Schema = new(
         "CrossEntropyStep",
         ["logits: T", "labels: L", "dY: T"],
-        ["d_logits: T = logits", "loss: T = dY"],
+        ["d_logits: T", "loss: T"],
         n => new CrossEntropyStep(n.Int("ignore_index", long.MinValue)))
     {
         Domain = OperatorSchema.OwnDomain,

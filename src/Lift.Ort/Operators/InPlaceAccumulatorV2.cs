@@ -9,6 +9,6 @@ internal sealed partial class InPlaceAccumulatorV2 : FloatKernel
     public static readonly OperatorSchema Schema = new(
         "InPlaceAccumulatorV2",
         ["accumulation_buffer: T", "value: T", "overwrite_flag?: bool"],
-        ["updated_flag: bool", "accumulation_buffer_out?: T = accumulation_buffer"],
+        ["updated_flag: bool", "accumulation_buffer_out?: T"],
         _ => new InPlaceAccumulatorV2());
 }

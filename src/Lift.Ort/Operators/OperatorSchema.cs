@@ -10,15 +10,15 @@ internal enum Presence
     Variadic,
 }
 
-/// <summary>One input or output: <c>"weight?: T"</c> is an optional one; <c>"dX: T = dY"</c> an output with the shape of input dY.</summary>
-internal sealed record Parameter(string Name, string Type, Presence Presence, string? ShapeOf)
+/// <summary>One input or output, written <c>"weight?: T"</c>.</summary>
+internal sealed record Parameter(string Name, string Type, Presence Presence)
 {
     public static Parameter Parse(string text)
     {
-        string[] parts = text.Split([": ", " = "], StringSplitOptions.None);
+        string[] parts = text.Split(": ");
         string name = parts[0].TrimEnd('?', '*');
         Presence presence = parts[0][^1] switch { '?' => Presence.Optional, '*' => Presence.Variadic, _ => Presence.Required };
-        return new Parameter(name, parts[1], presence, parts.Length > 2 ? parts[2] : null);
+        return new Parameter(name, parts[1], presence);
     }
 }
 

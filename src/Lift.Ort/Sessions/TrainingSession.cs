@@ -1,6 +1,7 @@
 using Lift.Ort.Artifacts;
 using Lift.Ort.Devices;
 using Lift.Ort.Onnx;
+using Lift.Ort.Sessions.Fusions;
 using Microsoft.ML.OnnxRuntime;
 
 namespace Lift.Ort.Sessions;
@@ -16,6 +17,9 @@ public sealed record TrainingSessionOptions
 
     /// <summary>False runs the model without our training operators, on the fallback functions that the file brings; slower, for builds and checks without custom operators.</summary>
     public bool TrainingOperators { get; init; } = true;
+
+    /// <summary>False runs the file's chains node by node instead of putting single operators of ours in their place; needs <see cref="TrainingOperators"/> to have a meaning.</summary>
+    public bool Fusions { get; init; } = true;
 
     /// <summary>Changes to ONNX Runtime's session options, after the device's own.</summary>
     public Action<SessionOptions>? Configure { get; init; }
@@ -174,6 +178,7 @@ public sealed unsafe class TrainingSession : IDisposable
         session?.Dispose();
         session = null;
         model = new CompactModel(folder.TrainingModel, options.Outputs.Prepend(folder.Record.LossOutput).Distinct(), wanted);
+        if (options.TrainingOperators && options.Fusions) Fusion.Apply(model.Model);
         session = new BoundSession(model.Model, device, what, options.TrainingOperators, options.Configure);
         forms = wanted;
         var own = Weights.ToDictionary(w => w.Name);
