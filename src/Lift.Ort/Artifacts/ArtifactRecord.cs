@@ -53,6 +53,13 @@ public sealed record ArtifactRecord
 
     public ParameterStorage Storage { get; init; }
 
+    /// <summary>The number of classes that labels name: the last dimension of what is scored, for the losses that take class labels.</summary>
+    internal static long? ClassesOf(Graph forward, string scored, string loss)
+    {
+        Shape? shape = forward.TypeOf(scored).Shape ?? forward.Outputs.First(o => o.Name == scored).Type.Shape;
+        return loss is "causal-lm" or "cross-entropy" && shape is { Rank: > 0 } ? shape[-1].Value : null;
+    }
+
     private static readonly JsonSerializerOptions options = new()
     {
         WriteIndented = true,

@@ -36,7 +36,7 @@ internal sealed class ArtifactWriter
         (this.graph, this.options) = (graph, options);
         var names = graph.Trainable.Select(w => w.Name).ToHashSet();
         trainable = [.. graph.Trainable.Select(w => w.Value)];
-        frozen = [.. graph.Forward.Initializers.Values.Where(t => t.Type.IsFloat() && t.Count >= SmallestFrozen && !names.Contains(t.Name))];
+        frozen = [.. graph.Forward.Initializers.Values.Where(t => IsParameter(t) && !names.Contains(t.Name))];
         foreach (GraphValue input in graph.Forward.Inputs)
         {
             if (ArtifactNames.IsGradient(input.Name) || input.Name == ArtifactNames.ResetFlag)
@@ -94,16 +94,22 @@ internal sealed class ArtifactWriter
     }
 
     /// <summary>Parameters as inputs, in the order that both models must share: trainable, then frozen.</summary>
-    private Graph WithParameterInputs(Graph graph)
+    private Graph WithParameterInputs(Graph graph) => WithInputs(graph, trainable.Concat(frozen));
+
+    /// <summary>A copy in which <paramref name="parameters"/> are inputs instead of initializers.</summary>
+    public static Graph WithInputs(Graph graph, IEnumerable<Tensor> parameters)
     {
         Graph copy = graph.Clone();
-        foreach (Tensor parameter in trainable.Concat(frozen))
+        foreach (Tensor parameter in parameters)
         {
             copy.Initializers.Remove(parameter.Name);
             copy.Inputs.Add(new(parameter.Name, parameter.TensorType));
         }
         return copy;
     }
+
+    /// <summary>True for initializers that hold real weights: floats, unless they are few.</summary>
+    public static bool IsParameter(Tensor tensor) => tensor.Type.IsFloat() && tensor.Count >= SmallestFrozen;
 
     private Graph Eval() => WithParameterInputs(graph.Forward);
 
@@ -133,8 +139,6 @@ internal sealed class ArtifactWriter
 
     private ArtifactRecord Record(string source, ParameterStorage storage)
     {
-        bool classes = graph.Options.Loss is "causal-lm" or "cross-entropy";
-        Shape? scored = graph.Forward.TypeOf(graph.Scored).Shape ?? graph.Forward.Outputs.First(o => o.Name == graph.Scored).Type.Shape;
         using FileStream stream = File.OpenRead(source);
         return new()
         {
@@ -143,7 +147,7 @@ internal sealed class ArtifactWriter
             Loss = graph.Options.Loss,
             LossOutput = graph.Loss,
             Scored = graph.Scored,
-            Classes = classes && scored is { Rank: > 0 } ? scored[-1].Value : null,
+            Classes = ArtifactRecord.ClassesOf(graph.Forward, graph.Scored, graph.Options.Loss),
             Inputs = [.. graph.Forward.Inputs.Select(i => i.Name)],
             Weights = [.. graph.Trainable.Select(w => new WeightRecord(w.Name, w.Layer, w.Value.Dims, w.Value.Type))],
             Storage = storage,

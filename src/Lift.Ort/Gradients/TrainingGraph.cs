@@ -18,12 +18,8 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
     public static TrainingGraph Build(Graph source, TrainingGraphOptions? options = null)
     {
         options ??= new();
-        Graph forward = source.Clone();
-        forward.Domains["com.microsoft"] = 1; // ONNX Runtime fuses transposes into its own FusedMatMul, which a model without this import could not hold
-        string scored = ScoredOutput(forward, options.Output);
-        var trainable = Choose(forward, scored, options);
-        string loss = AddLoss(forward, scored, options.Loss);
-        Prune.Run(forward);
+        var trainable = Choose(source, ScoredOutput(source, options.Output), options);
+        var (forward, loss, scored) = WithLoss(source, options);
 
         Graph training = forward.Clone();
         var gradients = BackwardPass.Run(training, loss, [.. trainable.Select(w => w.Name)]);
@@ -33,6 +29,19 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
         training.Outputs.AddRange(trainable.Select(w => new GraphValue(GradientOf(w.Name), new(ElementType.Float, Shape.Of(w.Value.Dims)))));
         Prune.Run(training);
         return new(forward, training, loss, scored, trainable, options);
+    }
+
+    /// <summary>Adds the loss to a copy of <paramref name="source"/>; no weight is chosen and nothing is differentiated.</summary>
+    /// <returns>The copy, with the outputs loss and scored, and their names.</returns>
+    /// <exception cref="LiftException">The output does not exist or does not fit the loss.</exception>
+    public static (Graph Forward, string Loss, string Scored) WithLoss(Graph source, TrainingGraphOptions options)
+    {
+        Graph forward = source.Clone();
+        forward.Domains["com.microsoft"] = 1; // ONNX Runtime fuses transposes into its own FusedMatMul, which a model without this import could not hold
+        string scored = ScoredOutput(forward, options.Output);
+        string loss = AddLoss(forward, scored, options.Loss);
+        Prune.Run(forward);
+        return (forward, loss, scored);
     }
 
     /// <summary>The output to score: the one named, else <c>logits</c>, else the first float output.</summary>

@@ -1,4 +1,5 @@
 using Lift.Ort.Artifacts;
+using Lift.Ort.Data;
 using Lift.Ort.Devices;
 using Lift.Ort.Onnx;
 using Lift.Ort.Sessions.Fusions;
@@ -40,6 +41,7 @@ public sealed unsafe class TrainingSession : IDisposable
     private readonly Tensor loss;
     private readonly string what;
     private Dictionary<string, GradientForm>? forms;
+    private List<GradientSlice>? slices;
     private CompactModel? model;
     private BoundSession? session;
     private DeviceBuffer<float>? gradients, term, bound; // term: one batch's gradients where several are summed; bound: the one that the session writes
@@ -58,7 +60,6 @@ public sealed unsafe class TrainingSession : IDisposable
         Weights = [.. folder.Record.Weights.Where(w => options.Trained?.Contains(w.Name) ?? true).Select(w => new SessionWeight(w, folder.Parameters[w.Name], device))];
         GraphValue output = folder.TrainingModel.Graph.Output.Select(TrainingInputs.Value).First(o => o.Name == folder.Record.LossOutput);
         loss = Tensor.Empty(output.Name, ElementType.Float, [.. (output.Type.Shape?.Dims ?? []).Select(d => d.Value ?? 1)]);
-        SetMasks(Weights.ToDictionary(w => w.Name, _ => (int[]?)null));
     }
 
     /// <summary>The trainable weights, in the model's order; their memory may be changed between steps.</summary>
@@ -68,10 +69,17 @@ public sealed unsafe class TrainingSession : IDisposable
     public IReadOnlyList<GraphValue> Inputs { get; }
 
     /// <summary>The parts of <see cref="Gradients"/>, in the order of <see cref="Weights"/>; weights that are not trained have none.</summary>
-    public IReadOnlyList<GradientSlice> Slices { get; private set; } = [];
+    public IReadOnlyList<GradientSlice> Slices => slices ?? TrainWhole();
 
     /// <summary>All chosen gradient entries, contiguous; written by each step, in the same memory until <see cref="SetMasks"/>.</summary>
-    public DeviceBuffer<float> Gradients => gradients!;
+    public DeviceBuffer<float> Gradients
+    {
+        get
+        {
+            _ = slices ?? TrainWhole();
+            return gradients!;
+        }
+    }
 
     /// <summary>What <see cref="TrainingSessionOptions.Outputs"/> asked for, from the last step.</summary>
     public IReadOnlyDictionary<string, Tensor> LastOutputs { get; private set; } = new Dictionary<string, Tensor>();
@@ -89,25 +97,25 @@ public sealed unsafe class TrainingSession : IDisposable
         {
             if (Weights.All(w => w.Name != name)) throw new LiftException($"There is no trainable weight '{name}'; trainable weights are: {string.Join(", ", Weights.Select(w => w.Name))}.");
         }
-        var slices = new List<GradientSlice>();
+        var parts = new List<GradientSlice>();
         long length = 0;
         foreach (SessionWeight weight in Weights)
         {
             if (!masks.TryGetValue(weight.Name, out int[]? positions) || positions is { Length: 0 }) continue;
             if (positions is not null) CheckPositions(weight, positions);
             bool whole = positions is null || positions.Length == weight.Count;
-            slices.Add(new(weight, length, whole ? weight.Count : positions!.Length, whole ? null : Place(positions!)));
-            length += slices[^1].Count;
+            parts.Add(new(weight, length, whole ? weight.Count : positions!.Length, whole ? null : Place(positions!)));
+            length += parts[^1].Count;
         }
-        foreach (GradientSlice old in Slices) old.Positions?.Dispose();
-        Slices = slices;
+        foreach (GradientSlice old in slices ?? []) old.Positions?.Dispose();
+        slices = parts;
         if (gradients?.Length != length)
         {
             gradients?.Dispose();
             term?.Dispose();
             (gradients, term) = (device.Allocate<float>(length), null);
         }
-        Rebuild(slices.ToDictionary(s => s.Weight.Name, s => s.Positions is null ? GradientForm.Whole : GradientForm.Chosen));
+        Rebuild(parts.ToDictionary(s => s.Weight.Name, s => s.Positions is null ? GradientForm.Whole : GradientForm.Chosen));
         bound = null;
     }
 
@@ -130,6 +138,12 @@ public sealed unsafe class TrainingSession : IDisposable
         GC.KeepAlive(batch);
         return *(float*)loss.Data;
     }
+
+    /// <summary>Forward and backward pass of one batch; see <see cref="Step(IReadOnlyDictionary{string, Tensor})"/>.</summary>
+    public float Step(Batch batch) => Step(batch.Values);
+
+    /// <summary>Gradient accumulation over batches that count by their labels, so that the result is that of one large batch.</summary>
+    public float Step(IReadOnlyList<Batch> batches) => Step([.. batches.Select(b => (b.Values, (double)b.LabelTokens))]);
 
     /// <summary>
     /// Gradient accumulation: the weighted mean of the batches' gradients ends in <see cref="Gradients"/>, that of their losses is returned.
@@ -154,6 +168,13 @@ public sealed unsafe class TrainingSession : IDisposable
 
     /// <summary>Ends ONNX Runtime's profiling, which <see cref="TrainingSessionOptions.Configure"/> began; answers the file of the run's nodes in order.</summary>
     internal string EndProfiling() => session!.EndProfiling();
+
+    /// <summary>What holds until the first masks are set; not done on opening, as it takes a whole gradient of every weight.</summary>
+    private List<GradientSlice> TrainWhole()
+    {
+        SetMasks(Weights.ToDictionary(w => w.Name, _ => (int[]?)null));
+        return slices!;
+    }
 
     private static void CheckPositions(SessionWeight weight, int[] positions)
     {
@@ -212,7 +233,7 @@ public sealed unsafe class TrainingSession : IDisposable
         session?.Dispose();
         gradients?.Dispose();
         term?.Dispose();
-        foreach (GradientSlice slice in Slices) slice.Positions?.Dispose();
+        foreach (GradientSlice slice in slices ?? []) slice.Positions?.Dispose();
         foreach (SessionWeight weight in Weights) weight.Dispose();
         foreach (DeviceBuffer<byte> buffer in frozen.Values) buffer.Dispose();
     }

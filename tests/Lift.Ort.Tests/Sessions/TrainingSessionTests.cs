@@ -85,7 +85,7 @@ public sealed class TrainingSessionTests
         CollectionAssert.AreEqual(expected, Gradients(session));
         Assert.AreEqual(address, session.Gradients.Pointer);
         Assert.AreEqual(loss, session.Step([(batch, 3)]));
-        Assert.ThrowsExactly<ArgumentException>(() => session.Step([]));
+        Assert.ThrowsExactly<ArgumentException>(() => session.Step(Array.Empty<Lift.Ort.Data.Batch>()));
     }
 
     private Dictionary<string, Tensor> Rows(int from, int to) => new()

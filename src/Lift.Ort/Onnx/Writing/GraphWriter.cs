@@ -25,6 +25,15 @@ internal static unsafe class GraphWriter
         GC.KeepAlive(graph);
     }
 
+    /// <summary>The graph as a message in memory, initializers included: for graphs whose weights are inputs.</summary>
+    public static ModelProto ToModel(Graph graph)
+    {
+        using var bytes = new MemoryStream();
+        WriteModel(graph, [.. graph.Initializers.Values.Select(Header)], bytes, inFile: true, null);
+        bytes.Position = 0;
+        return ModelProto.Parser.ParseFrom(bytes);
+    }
+
     /// <summary>A declared type as the file spells it.</summary>
     public static ValueInfoProto Value(GraphValue value)
     {
