@@ -23,7 +23,7 @@ internal static class LiftProgram
     public static int Run(string[] arguments, TextWriter output, TextWriter error)
     {
         ParseResult line = Root().Parse(arguments);
-        if (line.Errors.Count > 0) return Failure.Usage(line, error);
+        if (line.Errors.Count > 0 && line.Action is not HelpWithExample) return Failure.Usage(line, error);
         try
         {
             if (line.CommandResult.Command is LiftCommand command && line.Action is not HelpWithExample)
@@ -51,6 +51,9 @@ internal static class LiftProgram
     private sealed class HelpWithExample : SynchronousCommandLineAction
     {
         private readonly HelpAction plain = new();
+
+        /// <summary>Whoever asks for help has not given the required options yet.</summary>
+        public override bool ClearsParseErrors => true;
 
         public override int Invoke(ParseResult line)
         {
