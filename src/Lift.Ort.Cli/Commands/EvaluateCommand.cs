@@ -20,6 +20,7 @@ internal sealed class EvaluateCommand : LiftCommand
     private readonly Option<int> limit = Choices.Count("--limit", "Rows of the file to use, from its start; default all.");
     private readonly Option<int> maxLength = Choices.Count("--max-length", "Tokens at which a row is cut.", 512);
     private readonly Option<int> maxNewTokens = Choices.Count("--max-new-tokens", "exact-match: tokens that the model may write per prompt.", 256);
+    private readonly Option<int> beams = Choices.Count("--beams", "exact-match: continuations followed side by side; default 1, with --template paper 4.");
     private readonly Option<string> template = Choices.OneOf("--template", "How instructions become prompts: clean, or paper as the published LIFT runs did.", "clean", "clean", "paper");
     private readonly Option<string> rule = Choices.OneOf("--answer-rule", "exact-match: what counts as the answer; auto goes by the gold answer.", "auto", [.. AnswerRule.Names]);
     private readonly Option<string> predictions = new("--predictions") { Description = "exact-match: write every output as a line of JSON to this file.", HelpName = "FILE" };
@@ -29,7 +30,7 @@ internal sealed class EvaluateCommand : LiftCommand
         "lift evaluate model.onnx --data test.jsonl --tokenizer tokenizer/ --metric exact-match --limit 200")
     {
         Add(model);
-        foreach (Option option in new Option[] { data, tokenizer, metric, loss, scored, batch, limit, maxLength, maxNewTokens, template, rule, predictions, device }) Add(option);
+        foreach (Option option in new Option[] { data, tokenizer, metric, loss, scored, batch, limit, maxLength, maxNewTokens, beams, template, rule, predictions, device }) Add(option);
     }
 
     protected override void Run(ParseResult line, Output output, CancellationToken stop)
@@ -65,7 +66,8 @@ internal sealed class EvaluateCommand : LiftCommand
 
     private IEnumerable<KeyValuePair<string, object>> Answers(ParseResult line, ExportedModel exported, ITokenizer? words, CancellationToken stop)
     {
-        var generation = new GenerationOptions { MaxNewTokens = line.GetValue(maxNewTokens), MaxLength = line.GetValue(maxLength) };
+        int width = line.GetValue(beams) is > 0 and var n ? n : line.GetValue(template) == "paper" ? 4 : 1;
+        var generation = new GenerationOptions { MaxNewTokens = line.GetValue(maxNewTokens), MaxLength = line.GetValue(maxLength), Beams = width };
         ExactMatchScore score = new ExactMatch(exported, words, Rows(line), generation).Score(line.GetValue(data)!, line.GetValue(rule)!, stop);
         if (line.GetValue(predictions) is { } file) File.WriteAllLines(file, score.Predictions.Select(p => JsonSerializer.Serialize(p, Output.Format)));
         yield return new("exact_match", score.Score);
@@ -73,7 +75,7 @@ internal sealed class EvaluateCommand : LiftCommand
         yield return new("examples", score.Examples);
         yield return new("new_tokens", score.NewTokens);
         yield return new("answer_rule", string.Join("+", score.Rules));
-        yield return new("decoding", "greedy");
+        yield return new("decoding", width == 1 ? "greedy" : $"{width} beams");
     }
 
     /// <summary>Rows grouped by length: the order of scoring changes nothing but the time.</summary>

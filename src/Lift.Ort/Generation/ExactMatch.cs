@@ -16,7 +16,7 @@ public sealed record ExactMatchScore(int Correct, int Examples, long NewTokens, 
     public double Score => (double)Correct / Examples;
 }
 
-/// <summary>Lets a model answer the prompts of a data file by greedy decoding and counts the answers that are right.</summary>
+/// <summary>Lets a model answer the prompts of a data file and counts the answers that are right.</summary>
 public sealed class ExactMatch(ExportedModel model, ITokenizer? tokenizer, DataOptions data, GenerationOptions generation)
 {
     /// <param name="path">Rows with a prompt and an answer; without tokenizer ready tokens, whose labels are the wanted continuation.</param>

@@ -23,6 +23,9 @@ public sealed record GenerationOptions
     /// <summary>Seed of the draws; default 0.</summary>
     public ulong Seed { get; init; }
 
+    /// <summary>1 (the default) follows one continuation; more keep so many of the likeliest side by side, and nothing is drawn.</summary>
+    public int Beams { get; init; } = 1;
+
     /// <summary>Tokens that end a text; they are not part of the result.</summary>
     public IReadOnlyCollection<int> EndIds { get; init; } = [];
 }
@@ -34,27 +37,31 @@ public sealed record GenerationOptions
 public sealed class TextGenerator(ExportedModel model, GenerationOptions options, int padId = 0)
 {
     private readonly TokenSampler sampler = new(options);
-    private float[] scratch = [];
+    private readonly NextTokens next = new(model, padId);
 
     /// <param name="prompts">Token ids, each at least one.</param>
-    /// <param name="onToken">Called with row and token as soon as a token is there.</param>
+    /// <param name="onToken">Called with row and token as soon as a token is there; never with several beams, whose tokens may change.</param>
     /// <returns>The new tokens of each prompt.</returns>
     /// <exception cref="LiftException">The model gives no logits per token, or a prompt is empty.</exception>
     public int[][] Generate(IReadOnlyList<int[]> prompts, Action<int, int>? onToken = null, CancellationToken stop = default)
     {
-        var texts = prompts.Select(p => new List<int>(p)).ToArray();
-        int empty = Array.FindIndex(texts, t => t.Count == 0);
+        int empty = prompts.Index().FirstOrDefault(p => p.Item.Length == 0, (-1, [])).Index;
         if (empty >= 0) throw new LiftException($"Prompt {empty + 1} has no token to start from; give some text.");
+        return options.Beams > 1 ? new BeamSearch(model, options, padId).Generate(prompts, stop) : Follow(prompts, onToken, stop);
+    }
 
+    private int[][] Follow(IReadOnlyList<int[]> prompts, Action<int, int>? onToken, CancellationToken stop)
+    {
+        var texts = prompts.Select(p => new List<int>(p)).ToArray();
         List<int> open = [.. Enumerable.Range(0, texts.Length).Where(i => Room(i))];
         while (open.Count > 0)
         {
             stop.ThrowIfCancellationRequested();
-            open = [.. Step(texts, open).Where(next => Take(next.Row, next.Token)).Select(next => next.Row)];
+            open = [.. Step(texts, open).Where(n => Take(n.Row, n.Token)).Select(n => n.Row)];
         }
         return [.. texts.Select((t, i) => t[prompts[i].Length..].ToArray())];
 
-        bool Room(int row) => texts[row].Count - prompts[row].Length < options.MaxNewTokens && texts[row].Count < Math.Min(options.MaxLength, FixedLength);
+        bool Room(int row) => texts[row].Count - prompts[row].Length < options.MaxNewTokens && texts[row].Count < Math.Min(options.MaxLength, next.LongestText);
 
         bool Take(int row, int token)
         {
@@ -67,18 +74,8 @@ public sealed class TextGenerator(ExportedModel model, GenerationOptions options
 
     private List<(int Row, int Token)> Step(List<int>[] texts, List<int> rows)
     {
-        Example[] examples = [.. rows.Select(r => new Example(r + 1, [.. texts[r]], [], Example.NoValues))];
-        var builder = new BatchBuilder(model.Inputs, new DataOptions { Batch = FixedBatch ?? rows.Count }, padId);
-        using var output = model.Run(builder.Build(examples).Values);
-        if (output.Dims.Length != 3) throw new LiftException($"The model's output '{model.Output}' is {model.OutputType}; a model that writes text gives [batch, sequence, vocabulary].");
-
-        var next = new List<(int, int)>();
-        for (int b = 0; b < rows.Count; b++)
-            next.Add((rows[b], sampler.Next(output.Row(b * output.Dims[1] + examples[b].Ids.Length - 1, ref scratch))));
-        return next;
+        var tokens = new List<(int, int)>();
+        next.Read([.. rows.Select(r => texts[r].ToArray())], (i, logits) => tokens.Add((rows[i], sampler.Next(logits))));
+        return tokens;
     }
-
-    private int? FixedBatch => (int?)model.Inputs.Where(i => i.Type.Rank > 0).Select(i => i.Type.Shape![0].Value).FirstOrDefault(d => d is not null);
-
-    private int FixedLength => new ModelInputs(model.Inputs).Tokens?.Type.Shape is { Rank: 2 } shape ? (int)(shape[1].Value ?? int.MaxValue) : int.MaxValue;
 }

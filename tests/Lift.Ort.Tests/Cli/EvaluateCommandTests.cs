@@ -41,6 +41,8 @@ public sealed class EvaluateCommandTests
         Assert.AreEqual("numbers", (string)match["answer_rule"]!);
         Assert.AreEqual((4, "greedy"), ((int)match["examples"]!, (string)match["decoding"]!));
         Assert.HasCount(4, File.ReadAllLines(temp["p.jsonl"]));
+        var paper = LiftRun.Here("evaluate", Model, "--data", data, "--tokenizer", Tokens, "--metric", "exact-match", "--limit", "2", "--max-new-tokens", "2", "--template", "paper").Good().Json;
+        Assert.AreEqual("4 beams", (string)paper["decoding"]!);
     }
 
     [TestMethod]

@@ -49,6 +49,56 @@ public sealed class TextGeneratorTests
     }
 
     [TestMethod]
+    public void As_many_beams_as_tokens_find_the_likeliest_pair()
+    {
+        using var story = new Story();
+        int[] prompt = [1, 403, 407];
+        int width = story.Tokenizer.VocabularySize;
+        double[] first = [];
+        var next = new NextTokens(story.Model, 0);
+        next.Read([prompt], (_, logits) => first = LogProbabilities(logits));
+        (double Sum, int[] Pair) best = (double.NegativeInfinity, []);
+        next.Read([.. Enumerable.Range(0, width).Select(t => (int[])[.. prompt, t])], (t, logits) =>
+        {
+            int second = LossMetric.ArgMax(logits);
+            double sum = first[t] + LogProbabilities(logits)[second];
+            if (sum > best.Sum) best = (sum, [t, second]);
+        });
+        CollectionAssert.AreEqual(best.Pair, new TextGenerator(story.Model, new() { Beams = width, MaxNewTokens = 2 }).Generate([prompt])[0]);
+
+        static double[] LogProbabilities(ReadOnlySpan<float> logits)
+        {
+            double norm = LossMetric.LogSumExp(logits);
+            return Array.ConvertAll(logits.ToArray(), l => l - norm);
+        }
+    }
+
+    [TestMethod]
+    public void Beams_write_texts_that_are_at_least_as_likely_and_stop_at_the_end_token()
+    {
+        using var story = new Story();
+        int[][] prompts = [story.Tokenizer.EncodeFromStart("Once upon a time"), story.Tokenizer.EncodeFromStart("The dog was")];
+        var greedy = new TextGenerator(story.Model, new() { MaxNewTokens = 8 }).Generate(prompts);
+        var beams = new TextGenerator(story.Model, new() { MaxNewTokens = 8, Beams = 4 }).Generate(prompts);
+        for (int i = 0; i < 2; i++)
+        {
+            Assert.IsTrue(LogProbability(prompts[i], beams[i]) >= LogProbability(prompts[i], greedy[i]) - 1e-6);
+            CollectionAssert.AreEqual(beams[i], new TextGenerator(story.Model, new() { MaxNewTokens = 8, Beams = 4 }).Generate([prompts[i]])[0], "prompts do not disturb each other");
+        }
+        int end = beams[0][3];
+        CollectionAssert.DoesNotContain(new TextGenerator(story.Model, new() { MaxNewTokens = 8, Beams = 4, EndIds = [end] }).Generate([prompts[0]])[0], end);
+        Assert.HasCount(2, new TextGenerator(story.Model, new() { MaxNewTokens = 8, Beams = 4, MaxLength = prompts[0].Length + 2 }).Generate([prompts[0]])[0]);
+
+        double LogProbability(int[] prompt, int[] written)
+        {
+            double sum = 0;
+            for (int t = 0; t < written.Length; t++)
+                new NextTokens(story.Model, 0).Read([[.. prompt, .. written[..t]]], (_, logits) => sum += logits[written[t]] - LossMetric.LogSumExp(logits));
+            return sum;
+        }
+    }
+
+    [TestMethod]
     public void Draws_follow_temperature_top_k_top_p_and_seed()
     {
         float[] logits = [0, MathF.Log(2), MathF.Log(5), -50];
