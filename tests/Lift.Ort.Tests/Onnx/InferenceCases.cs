@@ -27,6 +27,15 @@ internal static class InferenceCases
 
     public static IEnumerable<InferenceCase> All => [.. Elementwise, .. Shaping, .. Indexing, .. Reducing, .. Networks, .. OfOnnxRuntime, .. OfTraining];
 
+    /// <summary>A branch that puts out a [2, 3] of ones and declares it.</summary>
+    private static AttributeProto Branch(string name)
+    {
+        var model = new SampleModel();
+        model.Float("ones", [2, 3], _ => 1);
+        model.Node("Identity", ["ones"], ["o"]).Graph.Output.Add(SampleModel.Value("o", 1, [2, 3]));
+        return new AttributeProto { Name = name, Type = AttributeProto.Types.AttributeType.Graph, G = model.Graph };
+    }
+
     private static IEnumerable<InferenceCase> Elementwise =>
     [
         .. "Abs Acos Acosh Asin Asinh Atan Atanh Ceil Celu Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid HardSwish Hardmax LeakyRelu Log LogSoftmax LpNormalization Mish Neg Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Tan Tanh ThresholdedRelu Identity IsNaN IsInf Bernoulli RandomNormalLike RandomUniformLike"
@@ -49,6 +58,7 @@ internal static class InferenceCases
         new("EyeLike", [F(2, 3)], n => n.With("dtype", 7L)),
         new("RandomNormal", [], n => n.With("shape", [2L, 3])),
         new("RandomUniform", [], n => n.With("shape", [2L, 3]).With("dtype", 11L)),
+        new("If", [B()], n => n.Set(Branch("then_branch")).Set(Branch("else_branch"))),
         new("Swish", [F(2, 3)], null, 1, ["float[2, 3]"], 24),
     ];
 
@@ -80,6 +90,11 @@ internal static class InferenceCases
         new("Slice", [F(6, 7), L(-1, 0), L(-100, 100), L(0, 1), L(-2, 3)]),
         new("Slice", [F(6, 7), L(2), L(4)]),
         new("Slice", [F(6, 7), L(-3), L(double.MaxValue), L(0)]),
+        new("Slice", [F(6, 7), L(-512), L(double.MaxValue), L(0)]),
+        new("Slice", [F(6, 7), L(0), L(512), L(1)]),
+        new("Slice", [F(6, 7), L(1), L(double.MaxValue), L(1)]),
+        new("Slice", [F(6, 7), L(0), L(-1), L(1), L(2)]),
+        new("Slice", [F(6, 7), L(-1), L(double.MaxValue), L(1)]),
         new("Pad", [F(2, 3), L(0, 1, 2, 3)]),
         new("Pad", [F(2, 3), L(1, 2), S(0, ElementType.Float), L(-1)]),
         new("DepthToSpace", [F(2, 8, 3, 3)], n => n.With("blocksize", 2L)),

@@ -88,7 +88,7 @@ internal sealed class SampleModel
         return [.. results.Select(r => r.GetTensorDataAsSpan<float>().ToArray())];
     }
 
-    private static ValueInfoProto Value(string name, int type, object[]? dims)
+    public static ValueInfoProto Value(string name, int type, object[]? dims)
     {
         var tensor = new TypeProto.Types.Tensor { ElemType = type };
         if (dims is not null)

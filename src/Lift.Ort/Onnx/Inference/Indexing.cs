@@ -74,14 +74,16 @@ internal static class Indexing
         if (step < 1) return Dim.Unknown;
         Dim from = At(dim, start), to = end.Value >= int.MaxValue ? dim : At(dim, end);
         if (!end.IsKnown || end.Value is >= 0 and < int.MaxValue) to = DimMath.Min(dim, to);
-        bool certain = DimMath.IsNonNegative(from) || start.IsKnown;
+        // "the last 512" of a shorter axis is the whole axis; the last one is always there
+        bool certain = DimMath.IsNonNegative(from) || start.Value == -1;
         Dim length = certain ? DimMath.Sub(to, from) : Dim.Unknown;
         if (length.Value < 0) return 0;
         return step == 1 ? length : DimMath.Ceiling(length, step);
     }
 
-    private static Dim At(Dim dim, Dim at) => at.Value is < 0 ? DimMath.Add(dim, at)
-        : at.IsKnown || DimMath.IsNonNegative(at) ? at
+    /// <summary>A bound counted from the front; a negative one counts from the end.</summary>
+    private static Dim At(Dim dim, Dim at) => at.IsKnown ? at.Value < 0 ? DimMath.Add(dim, at) : at
+        : DimMath.IsNonNegative(at) ? at
         : DimMath.IsNonNegative(DimMath.Sub(0, at)) ? DimMath.Add(dim, at) : Dim.Unknown;
 
     [Infers("GatherElements")]
