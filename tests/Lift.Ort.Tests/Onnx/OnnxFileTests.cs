@@ -146,4 +146,29 @@ public sealed class OnnxFileTests
         CollectionAssert.AreEqual(before, File.ReadAllBytes(temp["m.onnx"]));
         Assert.HasCount(1, Directory.GetFiles(temp.Path));
     }
+
+    [TestMethod]
+    public void A_single_file_of_nearly_2_gigabytes_is_written_as_a_stream_and_mapped()
+    {
+        using var temp = TestFiles.Temp();
+        Graph graph = OnnxFile.Read(SampleModel.Small().Save(temp["m.onnx"]));
+        unsafe
+        {
+            graph.Initializers.Add("big", new Tensor("big", ElementType.Float, [460_000_000], null, graph));
+        }
+        long before = Environment.WorkingSet;
+        OnnxFile.Write(graph, temp["big.onnx"], contents: (tensor, stream) =>
+        {
+            stream.Position += tensor.ByteLength - 4; // sparse: takes no room
+            stream.Write(BitConverter.GetBytes(42f));
+        });
+        Assert.HasCount(2, Directory.GetFiles(temp.Path));
+        Tensor big = OnnxFile.Read(temp["big.onnx"]).Initializers["big"];
+        unsafe
+        {
+            Assert.AreEqual(42f, ((float*)big.Data)[big.Count - 1]);
+        }
+        GC.KeepAlive(big);
+        Assert.IsLessThan(before + (64 << 20), Environment.WorkingSet);
+    }
 }
