@@ -13,20 +13,19 @@ internal sealed record Row(string Prompt, string Completion)
 }
 
 /// <summary>
-/// The source domain, on which the demo's model was trained from scratch: sums and differences in symbols (12+7=19) and in number words
-/// (twelve plus seven is nineteen), names of numbers, and simple English sentences. Seeded: the same seed gives the same rows.
+/// The source domain, on which the demo's model was trained from scratch: sums and differences in symbols (12+7=19), in number words (twelve plus
+/// seven is nineteen) and in short phrases (12 and 7 make 19), names of numbers, and simple English sentences. The same seed gives the same rows.
 /// </summary>
 internal sealed class Corpus(int seed)
 {
     /// <summary>The largest number that occurs anywhere.</summary>
-    public const int Largest = 40;
+    public const int Largest = 20;
 
     internal static readonly string[] Names = ["Tom", "Ann", "Ben", "Eva", "Sam", "Mia", "Leo", "Zoe", "Max", "Ida"];
     internal static readonly string[] Things = ["apples", "pens", "books", "cups", "coins", "eggs", "cars", "hats", "keys", "dogs"];
 
-    private static readonly string[] units = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
-        "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"];
-    private static readonly string[] tens = ["", "", "twenty", "thirty", "forty"];
+    private static readonly string[] words = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+        "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"];
     private static readonly string[] colours = ["red", "blue", "green", "old", "new", "big", "small", "good"];
     private static readonly string[] verbs = ["sees", "buys", "sells", "finds", "likes", "wants", "has", "keeps"];
     private static readonly string[] places = ["at home", "in town", "at school", "in the park", "on the table", "by the sea"];
@@ -42,16 +41,18 @@ internal sealed class Corpus(int seed)
 
     public IEnumerable<Row> Rows(int count) => Enumerable.Range(0, count).Select(_ => Next());
 
-    public static string Word(int number) => number < 20 ? units[number] : number % 10 == 0 ? tens[number / 10] : $"{tens[number / 10]}-{units[number % 10]}";
 
     private Row Next()
     {
         var (a, op, b, result) = Calculation();
+        bool plus = op == '+';
         return random.Next(10) switch
         {
-            < 5 => new Row($"{a}{op}{b}=", $"{result}"),
-            5 => new Row($"{Word(a)} {(op == '+' ? "plus" : "minus")} {Word(b)} is ", Word(result)),
-            6 => random.Next(2) == 0 ? new Row($"{a} is ", Word(a)) : new Row($"{Word(a)} is ", $"{a}"),
+            < 3 => new Row($"{a}{op}{b}=", $"{result}"),
+            3 => new Row($"{a} {op} {b} = ", $"{result}"),
+            4 => new Row(Pick(plus ? [$"{a} and {b} make ", $"the sum of {a} and {b} is "] : [$"{a} less {b} leaves ", $"take {b} from {a}: "]), $"{result}"),
+            5 => new Row($"{words[a]} {(plus ? "plus" : "minus")} {words[b]} is ", words[result]),
+            6 => random.Next(2) == 0 ? new Row($"{a} is ", words[a]) : new Row($"{words[a]} is ", $"{a}"),
             _ => Row.Text(Sentence(a)),
         };
     }
