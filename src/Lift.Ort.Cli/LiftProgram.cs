@@ -15,6 +15,7 @@ internal static class LiftProgram
         new GenerateCommand(),
         new NewCommand(),
         new TrainCommand(),
+        new ReportCommand(),
         new BenchCommand(),
     ];
 

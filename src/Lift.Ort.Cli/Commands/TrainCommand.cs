@@ -36,11 +36,11 @@ internal sealed class TrainCommand : LiftCommand
     private readonly Option<double> warmup = Number("--warmup", "Warm-up: a share of the steps below 1, a number of steps from 1 on.", defaults.Warmup);
     private readonly Option<string> selection = Choices.OneOf("--selection", "Which entries of the weights are trained.", defaults.Selection, [.. MaskSelector.Names]);
     private readonly Option<int?> rank = new("--rank") { Description = "Entries per weight as a LoRA of this rank has parameters; 0: all.", HelpName = "R" };
-    private readonly Option<double?> density = new("--density") { Description = "Share of the entries of each weight. [default: 0.05]", HelpName = "D" };
+    private readonly Option<double?> density = new("--density") { Description = "Share of the entries of each weight; 0.05 where neither is given.", HelpName = "D" };
     private readonly Option<int> filterRank = Number("--filter-rank", "Rank of the approximation whose largest entries are trained.", defaults.FilterRank);
     private readonly Option<int> interval = Number("--interval", "Steps between choices of entries; 0: choose once.", defaults.Interval);
     private readonly Option<int> seed = Choices.Seed(defaults.Seed);
-    private readonly Option<AdamWForm?> form = new("--form") { Description = "How AdamW is written: hf or torch. [default: torch for selection full, hf otherwise]", HelpName = "hf|torch" };
+    private readonly Option<AdamWForm?> form = new("--form") { Description = "How AdamW is written: hf or torch; torch for selection full and hf otherwise where not given.", HelpName = "hf|torch" };
     private readonly Option<double> beta1 = Number("--beta1", "Decay of the first moment.", adamW.Beta1);
     private readonly Option<double> beta2 = Number("--beta2", "Decay of the second moment.", adamW.Beta2);
     private readonly Option<double> epsilon = Number("--epsilon", "AdamW's epsilon.", adamW.Epsilon);
