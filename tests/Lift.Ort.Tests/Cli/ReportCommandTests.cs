@@ -9,8 +9,8 @@ public sealed class ReportCommandTests
     public void Draws_runs_side_by_side()
     {
         using var tiny = new TinyRun();
-        LiftRun.Here(TrainCommandTests.LineFor(tiny, "a", "--steps 12 --interval 5")).Good();
-        LiftRun.Here(TrainCommandTests.LineFor(tiny, "b", "--steps 6 --selection full")).Good();
+        LiftRun.Here(TrainProgramTests.LineFor(tiny, "a", "--steps 12 --interval 5")).Good();
+        LiftRun.Here(TrainProgramTests.LineFor(tiny, "b", "--steps 6 --selection full")).Good();
         LiftRun.Here("report", tiny["a"], tiny["b"], "-o", tiny["runs.html"]).Good();
         LiftRun.Here("report", tiny["a"], "-o", tiny["runs.svg"]).Good();
 

@@ -4,8 +4,9 @@ using Lift.Ort.Training;
 
 namespace Lift.Ort.Tests.Cli;
 
+/// <summary>The whole of <c>lift train</c>: its options, what it refuses, and Ctrl-C.</summary>
 [TestClass]
-public sealed class TrainCommandTests
+public sealed class TrainProgramTests
 {
     private static TinyRun tiny = null!;
 
