@@ -67,7 +67,7 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
             : "The model has no linear layer of an attention or MLP block to train by default (head, embeddings, norms, biases and convolutions are not); name weights with --train, for instance --train '*' (lift inspect lists them).");
     }
 
-    private static bool Matches(Glob glob, CatalogWeight w) => glob.Matches(w.Name) || glob.Matches(w.Layer) || glob.Matches($"{w.Layer}.weight");
+    private static bool Matches(Glob glob, CatalogWeight w) => glob.Matches(w.Name) || glob.Matches(w.Layer) || (w.Value.Dims.Length > 1 && glob.Matches($"{w.Layer}.weight"));
 
     private static List<Glob> Patterns(IReadOnlyList<string> patterns, string option, IReadOnlyList<CatalogWeight> weights)
     {

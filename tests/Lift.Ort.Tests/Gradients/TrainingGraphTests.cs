@@ -1,0 +1,95 @@
+using Lift.Ort.Gradients;
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Tests.Gradients;
+
+[TestClass]
+public sealed class TrainingGraphTests
+{
+    private static readonly TrainingGraphOptions classes = new() { Loss = "cross-entropy" };
+
+    private static Graph Mlp => OnnxFile.Read(TestFiles.Shared("models/mlp/model.onnx"));
+
+    [TestMethod]
+    public void Lift_trains_all_layers_but_the_head() =>
+        Assert.AreEqual("fc1.weight fc2.weight", Names(TrainingGraph.Build(Mlp, classes)));
+
+    [TestMethod]
+    public void Patterns_choose_by_initializer_and_by_layer()
+    {
+        Assert.AreEqual("fc1.weight", Names(TrainingGraph.Build(Mlp, classes with { Train = ["fc1.weight"] })));
+        Assert.AreEqual("fc3.weight fc3.bias", Names(TrainingGraph.Build(Mlp, classes with { Train = ["fc3"] })));
+        Assert.AreEqual("fc1.weight fc2.weight fc3.weight", Names(TrainingGraph.Build(Mlp, classes with { Train = ["*"], Freeze = ["*.bias"] })));
+    }
+
+    [TestMethod]
+    public void Made_up_names_are_found_by_their_layer()
+    {
+        Graph folded = OnnxFile.Read(TestFiles.Shared("models/llama-tiny-folded/model.onnx"));
+        var weights = TrainingGraph.Build(folded, new() { Train = ["model.layers.1.self_attn.q_proj"] }).Trainable;
+        Assert.AreEqual(1, weights.Count);
+        Assert.IsTrue(weights[0].Name.Contains("::") && weights[0].Transposed && weights[0].Kind == WeightKind.Attention, weights[0].ToString());
+    }
+
+    [TestMethod]
+    public void Tied_weights_get_the_sum_of_both_uses_under_one_name()
+    {
+        var graph = TrainingGraph.Build(OnnxFile.Read(TestFiles.Shared("models/gpt2-tiny/model.onnx")), new() { Train = ["*"] });
+        Assert.AreEqual(1, graph.Trainable.Count(w => w.Name.Contains("wte")));
+        Assert.AreEqual(WeightKind.Embedding, graph.Trainable.Single(w => w.Name.Contains("wte")).Kind);
+    }
+
+    [TestMethod]
+    public void The_only_new_input_is_labels_and_the_loss_comes_first()
+    {
+        var graph = TrainingGraph.Build(Mlp, classes);
+        CollectionAssert.AreEqual(new[] { "x", "labels" }, graph.Training.Inputs.Select(i => i.Name).ToArray());
+        Assert.AreEqual(graph.Loss, graph.Training.Outputs[0].Name);
+        Assert.AreEqual("logits", graph.Forward.Outputs[1].Name);
+    }
+
+    [TestMethod]
+    [DataRow("nosuch", null, null, "no output 'nosuch'")]
+    [DataRow(null, "nosuch*", null, "--train 'nosuch*' matches no weight")]
+    [DataRow(null, "fc1*", "fc*", "nothing left to train")]
+    public void Wrong_choices_are_refused_in_one_sentence(string? output, string? train, string? freeze, string expected)
+    {
+        var e = Assert.ThrowsExactly<LiftException>(() => TrainingGraph.Build(Mlp, classes with { Output = output, Train = train is null ? [] : [train], Freeze = freeze is null ? [] : [freeze] }));
+        StringAssert.Contains(e.Message, expected);
+    }
+
+    [TestMethod]
+    public void A_loss_that_does_not_fit_is_refused()
+    {
+        StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => TrainingGraph.Build(Mlp, new())).Message, "causal-lm loss needs an output of [batch, sequence, vocabulary]");
+        StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => TrainingGraph.Build(Mlp, classes with { Loss = "hinge" })).Message, "There is no loss 'hinge'");
+    }
+
+    [TestMethod]
+    public void An_operator_without_a_rule_is_named_with_its_node_and_weight()
+    {
+        Graph graph = Mlp;
+        Node relu = graph.Nodes.First(n => n.OpType == "Relu");
+        (relu.OpType, relu.Name) = ("Hardmax", "layer/Hardmax_7");
+        var e = Assert.ThrowsExactly<LiftException>(() => TrainingGraph.Build(graph, classes));
+        StringAssert.Contains(e.Message, "No gradient rule for Hardmax 'layer/Hardmax_7', which weight 'fc1.weight' needs");
+    }
+
+    [TestMethod]
+    public void Building_leaves_the_source_as_it_was()
+    {
+        Graph graph = Mlp;
+        string before = string.Join(' ', graph.Nodes) + string.Join(' ', graph.Inputs);
+        TrainingGraph.Build(graph, classes with { Train = ["*"] });
+        Assert.AreEqual(before, string.Join(' ', graph.Nodes) + string.Join(' ', graph.Inputs));
+    }
+
+    [TestMethod]
+    [DataRow("fc*", "fc1.weight", true)]
+    [DataRow("fc?.bias", "fc1.bias", true)]
+    [DataRow("fc", "fc1", false)]
+    [DataRow("a.c", "abc", false)]
+    public void Globs_know_two_wildcards(string pattern, string name, bool matches) => Assert.AreEqual(matches, new Glob(pattern).Matches(name));
+
+    private static string Names(TrainingGraph graph) => string.Join(' ', graph.Trainable.Select(w => w.Name));
+}
