@@ -22,6 +22,7 @@ internal sealed unsafe class SubspaceIteration
     private readonly int m, q, rank;
     private readonly double[] theta;
     private Matrix y, z, next, spare;
+    private bool startedWarm;
 
     public SubspaceIteration(CpuDevice device, MatrixProducts products, Workspace memory, Matrix w, int rank, int q, LowRankOptions options)
     {
@@ -51,9 +52,10 @@ internal sealed unsafe class SubspaceIteration
     public void Run(Tensor? warm, int seed)
     {
         Gram();
-        if (warm is not null && warm.Dims is [var rows, var columns] && rows == m && columns == q)
+        startedWarm = warm is not null && warm.Dims.AsSpan().SequenceEqual([m, q]);
+        if (startedWarm)
         {
-            warm.AsSpan<float>().CopyTo(new Span<float>(Y, m * q));
+            warm!.AsSpan<float>().CopyTo(new Span<float>(Y, m * q));
             Orthonormalise(passes: 1);
         }
         else
@@ -166,7 +168,7 @@ internal sealed unsafe class SubspaceIteration
     {
         a = Math.Max(theta[q - 1], 1e-7 * theta[0]);
         double last = Growth(theta[rank - 1] / a), growth = Growth(theta[0] / a) / last;
-        double margin = Outers == 0 ? 1.4 : 2; // later rounds gain less per degree: what is left lies close to θ_q
+        double margin = Outers == 0 && startedWarm ? 1.4 : 2; // otherwise a degree gains less: θ_q is not settled yet, or what is left lies close to it
         double needed = margin * Math.Log(2 * Bound / options.Tolerance) / Math.Log(last);
         int degree = 1;
         while (degree < MaxDegree && degree < needed && Math.Pow(growth, degree + 1) <= DynamicRange) degree++;
