@@ -49,6 +49,9 @@ internal static class Choices
         return option;
     }
 
+    /// <summary>An option that takes name patterns with <c>*</c> and <c>?</c>, once or several times.</summary>
+    public static Option<string[]> Patterns(string name, string description) => new(name) { Description = description, HelpName = "GLOB", AllowMultipleArgumentsPerToken = true };
+
     private static void AtLeastOne(OptionResult result)
     {
         string word = result.Tokens.Count == 1 ? result.Tokens[0].Value : "";

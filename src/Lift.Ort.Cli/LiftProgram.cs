@@ -11,11 +11,16 @@ internal static class LiftProgram
     /// <summary>All commands, in the order in which a newcomer meets them. A new command is one file in <c>Commands</c> and one line here.</summary>
     public static Command[] Commands() =>
     [
-        new EvaluateCommand(),
-        new GenerateCommand(),
-        new NewCommand(),
+        new InspectCommand(),
+        new PrepareCommand(),
+        new GradientsCommand(),
+        new SelectCommand(),
         new TrainCommand(),
         new ReportCommand(),
+        new EvaluateCommand(),
+        new GenerateCommand(),
+        new ExportCommand(),
+        new NewCommand(),
         new BenchCommand(),
     ];
 

@@ -31,6 +31,22 @@ internal static class Machine
         return line is null ? System.Diagnostics.Process.GetCurrentProcess().PeakWorkingSet64 : 1024 * long.Parse(line["VmHWM:".Length..^"kB".Length]);
     }
 
+    /// <summary>Forgets the peak so far, so that <see cref="PeakMemory"/> tells of what comes now; where the system cannot, the peak since the start stays.</summary>
+    public static void ForgetPeakMemory()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        GC.Collect();
+        const string reset = "/proc/self/clear_refs";
+        try
+        {
+            if (File.Exists(reset)) File.WriteAllText(reset, "5");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+        }
+    }
+
     private static string ProcessorName()
     {
         const string info = "/proc/cpuinfo";

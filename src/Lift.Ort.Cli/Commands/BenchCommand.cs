@@ -10,6 +10,10 @@ internal sealed class BenchCommand : Command
 {
     public BenchCommand() : base("bench", "Measures this machine and this program; one line of JSON per measurement.")
     {
+        Add(new BenchStepCommand());
+        Add(new BenchOptimizerCommand());
+        Add(new BenchRefreshCommand());
+        Add(new BenchGemmCommand());
         Add(new BenchCopyCommand());
     }
 }

@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Lift.Ort.Cli.Bench;
-using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Cli.Commands;
 
@@ -11,19 +10,12 @@ internal sealed class BenchCopyCommand : BenchMeasurement
 
     public BenchCopyCommand() : base("copy", "The memory ceiling: GB/s of a copy, bytes read and written counted.", "lift bench copy --gib 0.5") => Add(gib);
 
-    protected override unsafe void Run(ParseResult line, Output output, CancellationToken stop)
+    protected override void Run(ParseResult line, Output output, CancellationToken stop)
     {
         long bytes = (long)(line.GetValue(gib) * (1L << 30));
         if (bytes < 1) throw new LiftException($"--gib is {line.GetValue(gib)}; give more than 0.");
-        using var source = new NativeBuffer(bytes);
-        using var target = new NativeBuffer(bytes);
-        int parts = Environment.ProcessorCount;
-        Times times = PatienceOf(line).Time(() => Parallel.For(0, parts, i =>
-        {
-            long from = bytes * i / parts, to = bytes * (i + 1) / parts;
-            Buffer.MemoryCopy(source.Data + from, target.Data + from, to - from, to - from);
-        }));
+        double rate = MemoryCopy.GigabytesPerSecond(bytes, PatienceOf(line), out Times times);
         Report(line, output, "copy", new { kind = "device", bytes }, times,
-            new Dictionary<string, double> { ["gb_per_s"] = 2 * bytes / times.MedianS / 1e9 }, new { peak_memory_bytes = Machine.PeakMemory() });
+            new Dictionary<string, double> { ["gb_per_s"] = rate }, new { peak_memory_bytes = Machine.PeakMemory() });
     }
 }

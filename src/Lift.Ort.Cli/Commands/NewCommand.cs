@@ -16,8 +16,7 @@ internal sealed class NewCommand : LiftCommand
     private readonly Option<int> kvHeads = Choices.Count("--kv-heads", "Key-value heads.");
     private readonly Option<int> ffn = Choices.Count("--ffn", "Size of the feed-forward part's middle.");
     private readonly Option<int> vocab = Choices.Count("--vocab", "Number of token ids.");
-    private readonly Option<int> context = Choices.Count("--context", "Longest sequence.");
-    private readonly Option<bool> tied = new("--tied") { Description = "Share the embedding with the output head (true or false)." };
+    private readonly Option<bool?> tied = new("--tied") { Description = "Share the embedding with the output head (true or false)." };
     private readonly Option<bool> attentionMask = new("--attention-mask") { Description = "Add the input attention_mask (1 for tokens, 0 for padding)." };
     private readonly Option<ElementType> type = Choices.DType();
     private readonly Option<int> seed = Choices.Seed();
@@ -26,7 +25,7 @@ internal sealed class NewCommand : LiftCommand
     public NewCommand() : base("new", "Makes a model with random weights in standard ONNX operators, for benchmarks and for training from scratch.",
         "lift new --preset 25m --vocab 4096 -o model.onnx")
     {
-        foreach (Option option in new Option[] { architecture, preset, width, layers, heads, kvHeads, ffn, vocab, context, tied, attentionMask, type, seed, model }) Add(option);
+        foreach (Option option in new Option[] { architecture, preset, width, layers, heads, kvHeads, ffn, vocab, tied, attentionMask, type, seed, model }) Add(option);
     }
 
     protected override void Run(ParseResult line, Output output, CancellationToken stop)
@@ -51,8 +50,7 @@ internal sealed class NewCommand : LiftCommand
             KvHeads = Or(kvHeads, named.KvHeads),
             Ffn = Or(ffn, named.Ffn),
             Vocab = Or(vocab, named.Vocab),
-            Context = Or(context, named.Context),
-            Tied = line.GetResult(tied) is null ? named.Tied : line.GetValue(tied),
+            Tied = line.GetValue(tied) ?? named.Tied,
         };
     }
 }

@@ -31,8 +31,9 @@ internal sealed class Llama
         var ids = Input("input_ids", batchSequence);
         var keep = attentionMask ? Input("attention_mask", batchSequence) : null;
         var length = Add("Gather", "sequence_length", [Add("Shape", "input_shape", [ids]), Constant("one", 1L)]);
-        var rotation = Rotation(length);
-        var mask = Mask(length, keep);
+        var positions = Add("Range", "positions", [Constant("zero", 0L), length, Constant("one", 1L)]);
+        var rotation = Rotation(positions);
+        var mask = Mask(positions, keep);
 
         Var embedding = Weight("model.embed_tokens.weight", shape.Vocab, shape.Width);
         Var x = Add("Gather", "/model/embed_tokens", [embedding, ids]);
@@ -56,7 +57,7 @@ internal sealed class Llama
         Var unit = Cast(Add("Div", $"/{name}/unit", [wide, root]), $"/{name}/narrow", type);
         float[] ones = new float[shape.Width];
         Array.Fill(ones, 1f);
-        return Add("Mul", $"/{name}", [unit, Constant($"{name}.weight", ones, shape.Width)]);
+        return Add("Mul", $"/{name}", [unit, Known($"{name}.weight", () => RandomWeights.Narrow($"{name}.weight", type, ones, [shape.Width]), isWeight: true)]);
     }
 
     /// <summary>softmax(q kᵀ / √D + mask) v: scores are [B, K, G, T, T].</summary>
@@ -122,28 +123,19 @@ internal sealed class Llama
         Cast(x, "logits", ElementType.Float);
     }
 
-    /// <summary>The first T rows of the tables cos(t / θ^(2i/D)) and sin, [T, D], both halves of D equal.</summary>
-    private (Var Cos, Var Sin) Rotation(Var length)
+    /// <summary>cos(t / θ^(2i/D)) and sin, [T, D], both halves of D equal; float32 until the end.</summary>
+    private (Var Cos, Var Sin) Rotation(Var positions)
     {
-        int head = shape.Head;
-        float[] cos = new float[shape.Context * head], sin = new float[shape.Context * head];
-        for (int t = 0; t < shape.Context; t++)
-        {
-            for (int i = 0; i < head; i++)
-            {
-                var (s, c) = Math.SinCos(t * Math.Pow(shape.Theta, -2.0 * (i % (head / 2)) / head));
-                (cos[t * head + i], sin[t * head + i]) = ((float)c, (float)s);
-            }
-        }
-        Var end = Add("Unsqueeze", "sequence_end", [length, Constant("first_axis", [0L])]);
-        Var First(string name, float[] table) => Add("Slice", name, [Constant($"{name}_table", table, shape.Context, head), Constant("first_axis", [0L]), end, Constant("first_axis", [0L])]);
-        return (First("rope_cos", cos), First("rope_sin", sin));
+        float[] frequencies = [.. Enumerable.Range(0, shape.Head / 2).Select(i => (float)Math.Pow(shape.Theta, -2.0 * i / shape.Head))];
+        Var time = Add("Unsqueeze", "/rope/time", [Add("Cast", "/rope/positions", [positions], n => n.With("to", (long)ElementType.Float)), Constant("/rope/axis", [1L])]);
+        Var half = Add("Mul", "/rope/half_angles", [time, Known("/rope/frequencies", () => Tensor.From<float>("/rope/frequencies", frequencies, frequencies.Length))]);
+        Var angles = Add("Concat", "/rope/angles", [half, half], n => n.With("axis", 1L));
+        return (Cast(Add("Cos", "/rope/cos", [angles]), "/rope/cos_narrow", type), Cast(Add("Sin", "/rope/sin", [angles]), "/rope/sin_narrow", type));
     }
 
     /// <summary>0 where a token may look, float32's lowest number where it may not: [T, T], or [B, 1, 1, T, T] with padding.</summary>
-    private Var Mask(Var length, Var? keep)
+    private Var Mask(Var positions, Var? keep)
     {
-        Var positions = Add("Range", "positions", [Constant("zero", 0L), length, Constant("one", 1L)]);
         Var allowed = Add("LessOrEqual", "causal",
             [Add("Unsqueeze", "key_positions", [positions, Constant("first_axis", [0L])]), Add("Unsqueeze", "query_positions", [positions, Constant("second_axis", [1L])])]);
         if (keep is not null)
@@ -161,7 +153,7 @@ internal sealed class Llama
         return g.Var(name);
     }
 
-    private Var Weight(string name, params long[] dims) => Known(name, () => RandomWeights.Declare(name, type, dims));
+    private Var Weight(string name, params long[] dims) => Known(name, () => RandomWeights.Declare(name, type, dims), isWeight: true);
 
     private Var Constant(string name, long value) => Known(name, () => Tensor.From(name, [value]));
 
@@ -172,11 +164,12 @@ internal sealed class Llama
     /// <summary>Numbers that meet activations: stored in the activations' type.</summary>
     private Var Constant(string name, float[] values, params long[] dims) => Known(name, () => RandomWeights.Narrow(name, type, values, dims));
 
-    private Var Known(string name, Func<Tensor> make)
+    private Var Known(string name, Func<Tensor> make, bool isWeight = false)
     {
         if (!g.Initializers.ContainsKey(name))
         {
             Tensor tensor = make();
+            if (!isWeight) g.Constants.Add(name);
             g.Initializers.Add(name, tensor);
             g.Types[name] = tensor.TensorType;
         }

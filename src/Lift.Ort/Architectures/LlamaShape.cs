@@ -5,11 +5,10 @@ namespace Lift.Ort.Architectures;
 /// <param name="KvHeads">Key-value heads; divides <paramref name="Heads"/>.</param>
 /// <param name="Ffn">Size of the SwiGLU's middle.</param>
 /// <param name="Tied">True when the head is the embedding's transpose.</param>
-/// <param name="Context">Longest sequence: the length of the RoPE tables.</param>
 /// <param name="Theta">Base of the RoPE angles.</param>
 /// <param name="Epsilon">Added to the mean square in RMSNorm.</param>
 public sealed record LlamaShape(
-    int Width, int Layers, int Heads, int KvHeads, int Ffn, int Vocab, bool Tied, int Context = 2048, double Theta = 500000, double Epsilon = 1e-5)
+    int Width, int Layers, int Heads, int KvHeads, int Ffn, int Vocab, bool Tied, double Theta = 500000, double Epsilon = 1e-5)
 {
     /// <summary>The shapes that have names.</summary>
     public static IReadOnlyDictionary<string, LlamaShape> Presets { get; } = new OrderedDictionary<string, LlamaShape>
@@ -17,9 +16,9 @@ public sealed record LlamaShape(
         ["stories260k"] = new(64, 5, 8, 4, 172, 512, Tied: true),
         ["25m"] = new(512, 8, 8, 4, 1376, 8192, Tied: true),
         ["125m"] = new(768, 12, 12, 4, 2048, 32000, Tied: false),
-        ["llama-3.2-1b"] = new(2048, 16, 32, 8, 8192, 128256, Tied: true, Context: 8192),
-        ["llama-3.2-3b"] = new(3072, 28, 24, 8, 8192, 128256, Tied: true, Context: 8192),
-        ["llama-3-8b"] = new(4096, 32, 32, 8, 14336, 128256, Tied: false, Context: 8192),
+        ["llama-3.2-1b"] = new(2048, 16, 32, 8, 8192, 128256, Tied: true),
+        ["llama-3.2-3b"] = new(3072, 28, 24, 8, 8192, 128256, Tied: true),
+        ["llama-3-8b"] = new(4096, 32, 32, 8, 14336, 128256, Tied: false),
     };
 
     /// <summary>Size of one head.</summary>
@@ -41,7 +40,7 @@ public sealed record LlamaShape(
     /// <exception cref="LiftException">The numbers do not fit together.</exception>
     internal void Check()
     {
-        foreach (var (name, value) in new[] { ("width", Width), ("layers", Layers), ("heads", Heads), ("kv-heads", KvHeads), ("ffn", Ffn), ("vocab", Vocab), ("context", Context) })
+        foreach (var (name, value) in new[] { ("width", Width), ("layers", Layers), ("heads", Heads), ("kv-heads", KvHeads), ("ffn", Ffn), ("vocab", Vocab) })
         {
             if (value < 1) throw new LiftException($"A Llama's {name} is {value}; give 1 or more.");
         }

@@ -1,4 +1,5 @@
 using Lift.Ort.Architectures;
+using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
@@ -8,7 +9,7 @@ namespace Lift.Ort.Tests.Architectures;
 [TestClass]
 public sealed class NewModelTests
 {
-    private static readonly LlamaShape tiny = new(Width: 32, Layers: 2, Heads: 4, KvHeads: 2, Ffn: 48, Vocab: 40, Tied: true, Context: 16);
+    private static readonly LlamaShape tiny = new(Width: 32, Layers: 2, Heads: 4, KvHeads: 2, Ffn: 48, Vocab: 40, Tied: true);
 
     [TestMethod]
     [DataRow(true, 1)]
@@ -91,6 +92,20 @@ public sealed class NewModelTests
         Graph read = OnnxFile.Read(folder["m.onnx"]);
         foreach (var (name, tensor) in NewModel.Llama(tiny, ElementType.BFloat16, seed: 5).Initializers)
             CollectionAssert.AreEqual(tensor.AsSpan<byte>().ToArray(), read.Initializers[name].AsSpan<byte>().ToArray(), name);
+    }
+
+    [TestMethod]
+    public void All_weights_are_weights_and_nothing_else_is()
+    {
+        using TempFolder folder = TestFiles.Temp();
+        NewModel.WriteLlama(folder["m.onnx"], tiny with { Tied = false });
+        foreach (Graph graph in new[] { OnnxFile.Read(folder["m.onnx"]), NewModel.Llama(tiny with { Tied = false }) })
+        {
+            var weights = TrainingGraph.Choose(graph, "logits", new() { Train = ["*"] });
+            CollectionAssert.AreEquivalent(graph.Initializers.Keys.Where(n => n.EndsWith(".weight")).ToArray(), weights.Select(w => w.Name).ToArray());
+            Assert.AreEqual(2 + 2 * 9 + 1, weights.Count);
+            Assert.AreEqual(14, TrainingGraph.Choose(graph, "logits", new()).Count);
+        }
     }
 
     /// <summary>Sizes of the public checkpoints, in billions.</summary>

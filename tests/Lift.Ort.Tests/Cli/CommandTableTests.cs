@@ -18,7 +18,7 @@ public sealed class CommandTableTests
         StringAssert.Contains(run.Error, command.Example);
         StringAssert.Contains(run.Error, "--json");
         foreach (Symbol symbol in command.Options.Concat<Symbol>(command.Arguments))
-            Assert.IsTrue(symbol.Description?.EndsWith('.') == true, $"lift {path}: {symbol.Name} has no description that ends with a point");
+            Assert.IsTrue(symbol.Description is { Length: > 8 }, $"lift {path}: {symbol.Name} is not described");
         Assert.AreEqual("", run.Output, "help is for people: standard error");
     }
 

@@ -39,6 +39,17 @@ public sealed class NewCommandTests
     }
 
     [TestMethod]
+    [DataRow("", false)]
+    [DataRow("--tied true", false)]
+    [DataRow("--tied false", true)]
+    public void Head_is_tied_as_the_preset_says_or_the_option(string options, bool ownHead)
+    {
+        using TempFolder folder = TestFiles.Temp();
+        LiftRun.Here(["new", "--layers", "1", .. options.Split(' ', StringSplitOptions.RemoveEmptyEntries), "-o", folder["m.onnx"]]).Good();
+        Assert.AreEqual(ownHead, OnnxFile.Read(folder["m.onnx"]).Initializers.ContainsKey("lm_head.weight"));
+    }
+
+    [TestMethod]
     public void Runs_in_a_stock_session()
     {
         using TempFolder folder = TestFiles.Temp();

@@ -16,7 +16,7 @@ internal sealed class TinyRun : IDisposable
 
     public TinyRun()
     {
-        NewModel.WriteLlama(Model, new LlamaShape(Width: 16, Layers: 2, Heads: 2, KvHeads: 1, Ffn: 24, Vocab: 24, Tied: false, Context: 32), ElementType.Float, seed: 3, attentionMask: false);
+        NewModel.WriteLlama(Model, new LlamaShape(Width: 16, Layers: 2, Heads: 2, KvHeads: 1, Ffn: 24, Vocab: 24, Tied: false), ElementType.Float, seed: 3, attentionMask: false);
         ArtifactFolder.Create(TrainingGraph.Build(OnnxFile.Read(Model)), Model, Artifacts);
         var random = new Random(5);
         File.WriteAllLines(Data, Enumerable.Range(0, 11).Select(_ =>

@@ -1,0 +1,95 @@
+using System.CommandLine;
+using Lift.Ort.Artifacts;
+using Lift.Ort.Gradients;
+using Lift.Ort.Onnx;
+using Spectre.Console;
+
+namespace Lift.Ort.Cli.Commands;
+
+/// <summary><c>lift inspect</c>: what is in a model or in a prepared folder.</summary>
+internal sealed class InspectCommand : LiftCommand
+{
+    private readonly Argument<string> model = new("MODEL or DIR") { Description = "An ONNX file, or a folder that `lift prepare` made." };
+    private readonly Option<string?> scored = new("--output") { Description = "The output that is scored; default: logits, else the first float output.", HelpName = "NAME" };
+
+    public InspectCommand() : base("inspect", "Shows a model's inputs, outputs, operators and weights: which can be trained, and what stands in the way.", "lift inspect model.onnx")
+    {
+        Add(model);
+        Add(scored);
+    }
+
+    protected override void Run(ParseResult line, Output output, CancellationToken stop)
+    {
+        string path = line.GetValue(model)!;
+        if (Directory.Exists(path)) Folder(ArtifactFolder.Open(path), output);
+        else Model(path, ModelSurvey.Of(OnnxFile.Read(path), line.GetValue(scored)), output);
+    }
+
+    private static void Model(string path, ModelSurvey survey, Output output)
+    {
+        Graph graph = survey.Graph;
+        var operators = graph.Nodes.CountBy(n => n.Operator).OrderBy(o => o.Key, StringComparer.Ordinal).ToDictionary();
+        output.Result(new
+        {
+            model = path,
+            opset = graph.Opset,
+            inputs = graph.Inputs.Select(Describe),
+            outputs = graph.Outputs.Select(Describe),
+            scored = survey.Scored,
+            operators,
+            weights = survey.Weights.Select(w => new
+            {
+                name = w.Weight.Name,
+                layer = w.Weight.Layer,
+                kind = w.Weight.Kind.ToString().ToLowerInvariant(),
+                dtype = Choices.Spell(w.Weight.Value.Type),
+                shape = w.Weight.Value.Dims,
+                layout = Layout(w),
+                trainable = w.Trainable,
+                trained_by_default = w.Trainable && w.Weight.IsLiftDefault,
+            }),
+            lacking_rules = survey.Lacking.Select(l => new { node = l.Node, op = l.Operator, weights = l.Weights }),
+        }, console =>
+        {
+            foreach (GraphValue input in graph.Inputs) console.WriteLine($"input   {input.Name} {input.Type}");
+            foreach (GraphValue value in graph.Outputs) console.WriteLine($"output  {value.Name} {graph.TypeOf(value.Name)}{(value.Name == survey.Scored ? "  (scored)" : "")}");
+            console.WriteLine($"opset   {graph.Opset} (as read), {graph.Nodes.Count} nodes: {string.Join(", ", operators.Select(o => $"{o.Key} {o.Value}"))}");
+            var table = new Table().AddColumns("weight", "layer", "kind", "type", "shape", "training");
+            foreach (SurveyedWeight w in survey.Weights)
+            {
+                string training = !w.Trainable ? "no" : w.Weight.IsLiftDefault ? "by default" : "with --train";
+                string shape = $"[{string.Join(", ", w.Weight.Value.Dims)}]{(Layout(w) is { } layout ? $" {layout}" : "")}";
+                table.AddRow([.. new[] { w.Weight.Name, w.Weight.Layer, w.Weight.Kind.ToString().ToLowerInvariant(), Choices.Spell(w.Weight.Value.Type), shape, training }.Select(c => new Text(c))]);
+            }
+            console.Write(table);
+            foreach (LackingRule rule in survey.Lacking)
+                console.WriteLine($"No gradient rule for {rule.Operator} '{rule.Node}'; {rule.Weights.Length} weights wait for it, for instance '{rule.Weights[0]}'.");
+        });
+    }
+
+    private static void Folder(ArtifactFolder folder, Output output)
+    {
+        ArtifactRecord record = folder.Record;
+        output.Result(new
+        {
+            folder = folder.Directory,
+            source = folder.Source,
+            loss = record.Loss,
+            scored = record.Scored,
+            inputs = record.Inputs,
+            storage = record.Storage.ToString().ToLowerInvariant(),
+            weights = record.Weights.Select(w => new { name = w.Name, layer = w.Layer, dtype = Choices.Spell(w.Type), shape = w.Dims }),
+        }, console =>
+        {
+            console.WriteLine($"prepared from {folder.Source ?? "an unknown model"}, loss {record.Loss ?? "unknown"} over {record.Scored ?? "unknown"}, values in {record.Storage.ToString().ToLowerInvariant()}");
+            console.WriteLine($"inputs  {string.Join(", ", record.Inputs)}");
+            var table = new Table().AddColumns("trainable weight", "layer", "type", "shape");
+            foreach (WeightRecord w in record.Weights) table.AddRow(new Text(w.Name), new Text(w.Layer), new Text(Choices.Spell(w.Type)), new Text($"[{string.Join(", ", w.Dims)}]"));
+            console.Write(table);
+        });
+    }
+
+    private static object Describe(GraphValue value) => new { name = value.Name, dtype = Choices.Spell(value.Type.Element), shape = value.Type.Shape?.Dims.Select(d => d.ToString()) };
+
+    private static string? Layout(SurveyedWeight w) => w.Weight.Value.Dims.Length != 2 || !w.Weight.IsLiftDefault ? null : w.Weight.Transposed ? "[in, out]" : "[out, in]";
+}

@@ -1,0 +1,42 @@
+using System.CommandLine;
+using Lift.Ort.Artifacts;
+using Lift.Ort.Gradients;
+using Lift.Ort.Onnx;
+using Spectre.Console;
+
+namespace Lift.Ort.Cli.Commands;
+
+/// <summary><c>lift prepare</c>: a model becomes training artifacts.</summary>
+internal sealed class PrepareCommand : LiftCommand
+{
+    private readonly Argument<string> model = new("MODEL") { Description = "The exported ONNX file." };
+    private readonly Option<string> folder = Choices.Out("The folder to write.");
+    private readonly Option<string> loss = Choices.OneOf("--loss", "What training makes small: causal-lm shifts the labels by one inside the graph, the others do not; -100 is ignored.", "causal-lm", "causal-lm", "cross-entropy", "mse", "bce");
+    private readonly Option<string?> scored = new("--output") { Description = "The output that is scored; default: logits, else the first float output.", HelpName = "NAME" };
+    private readonly Option<string[]> train = Choices.Patterns("--train", "Weights or layers to train, patterns with * and ?; '*' trains everything. Default: the linear layers of attention and MLP.");
+    private readonly Option<string[]> freeze = Choices.Patterns("--freeze", "Weights or layers that stay as they are; wins over --train.");
+
+    public PrepareCommand() : base("prepare", "Turns an exported ONNX model into training artifacts: training, evaluation and optimizer model, and a checkpoint.",
+        "lift prepare model.onnx -o prepared --loss causal-lm")
+    {
+        foreach (Option option in new Option[] { folder, loss, scored, train, freeze }) Add(option);
+        Add(model);
+    }
+
+    protected override void Run(ParseResult line, Output output, CancellationToken stop)
+    {
+        string path = line.GetValue(model)!, directory = line.GetValue(folder)!;
+        var graph = TrainingGraph.Build(OnnxFile.Read(path), new()
+        {
+            Loss = line.GetValue(loss)!,
+            Output = line.GetValue(scored),
+            Train = line.GetValue(train) ?? [],
+            Freeze = line.GetValue(freeze) ?? [],
+        });
+        ArtifactFolder made = ArtifactFolder.Create(graph, path, directory);
+        long entries = made.Record.Weights.Sum(w => w.Dims.Aggregate(1L, (n, d) => n * d));
+        output.Result(
+            new { folder = made.Directory, loss = made.Record.Loss, scored = made.Record.Scored, inputs = made.Record.Inputs, trainable = made.Record.Weights.Count, entries, storage = made.Record.Storage.ToString().ToLowerInvariant() },
+            console => console.WriteLine($"{directory}: {made.Record.Weights.Count} trainable weights with {entries:N0} entries, loss {made.Record.Loss} over '{made.Record.Scored}'."));
+    }
+}

@@ -1,0 +1,40 @@
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Gradients;
+
+/// <summary>What a model says about training it: <c>lift inspect</c> shows it.</summary>
+/// <param name="Scored">The output that would be scored; null where no output holds floats.</param>
+/// <param name="Weights">Every float initializer in use.</param>
+/// <param name="Lacking">Nodes between a weight and the scored output whose operator has no gradient rule, each with the weights that wait for it.</param>
+public sealed record ModelSurvey(Graph Graph, string? Scored, IReadOnlyList<SurveyedWeight> Weights, IReadOnlyList<LackingRule> Lacking)
+{
+    /// <summary>Looks at a model.</summary>
+    /// <param name="output">The output to score; null chooses as <c>lift prepare</c> does.</param>
+    /// <exception cref="LiftException">There is no output of this name.</exception>
+    public static ModelSurvey Of(Graph graph, string? output)
+    {
+        bool none = output is null && graph.Outputs.TrueForAll(o => o.Name != "logits" && !graph.TypeOf(o.Name).Element.IsFloat() && !o.Type.Element.IsFloat());
+        string? scored = none ? null : TrainingGraph.ScoredOutput(graph, output);
+        var catalog = WeightCatalog.Find(graph, scored);
+        var reaching = scored is null ? [] : BackwardPass.Reaching(graph, scored);
+        var lacking = new List<LackingRule>();
+        foreach (Node node in graph.Nodes.Where(n => n.Outputs.Any(reaching.Contains) && !GradientRules.Has(n.Operator) && !GradientRules.IsConstant(n.Operator)))
+        {
+            var above = node.Outputs.Where(reaching.Contains).SelectMany(o => BackwardPass.Reaching(graph, o)).ToHashSet();
+            string[] waiting = [.. catalog.Where(w => w.Kind != WeightKind.Statistics && above.Contains(w.Name)).Select(w => w.Name)];
+            if (waiting.Length > 0) lacking.Add(new(node.Name.Length > 0 ? node.Name : node.Outputs[0], node.Operator, waiting));
+        }
+        var blocked = lacking.SelectMany(l => l.Weights).ToHashSet();
+        return new(graph, scored,
+            [.. catalog.Select(w => new SurveyedWeight(w, w.Kind != WeightKind.Statistics && reaching.Contains(w.Name) && !blocked.Contains(w.Name)))], lacking);
+    }
+}
+
+/// <summary>A weight of the model.</summary>
+/// <param name="Trainable">True where a gradient can flow from the scored output to this weight.</param>
+public sealed record SurveyedWeight(CatalogWeight Weight, bool Trainable);
+
+/// <summary>A node whose operator has no gradient rule.</summary>
+/// <param name="Node">The node's name, or its first output's where it has none.</param>
+/// <param name="Weights">Names of the weights whose gradient would have to pass through it.</param>
+public sealed record LackingRule(string Node, string Operator, string[] Weights);
