@@ -11,7 +11,7 @@ namespace Lift.Ort.Demo;
 /// <summary>How tools/demo/model.onnx was made: a small Llama with random weights, trained on the source domain with our own trainer. A run that was stopped goes on.</summary>
 internal static class Pretrain
 {
-    private static readonly LlamaShape shape = new(Width: 96, Layers: 4, Heads: 4, KvHeads: 4, Ffn: 256, Vocab: 259, Tied: false, Context: 128);
+    private static readonly LlamaShape shape = new(Width: 96, Layers: 4, Heads: 4, KvHeads: 4, Ffn: 256, Vocab: 259, Tied: false);
 
     /// <summary>All weights; the numbers of the computation, which are initializers too, are none.</summary>
     public static TrainingGraphOptions Everything { get; } = new() { Train = ["*"], Freeze = ["two", "epsilon", "attention_scale"] };
