@@ -67,11 +67,25 @@ internal static class RotaryFusion
         return axis == -1 || (axis > 0 && Rank(graph, value) == axis + 1);
     }
 
-    /// <summary>The width of a table of two dimensions: a constant, or rows cut from one.</summary>
+    /// <summary>The width of a table of two dimensions: a constant, rows cut from one, or the cosines and sines of positions times frequencies.</summary>
     private static long? Width(FusionGraph graph, string table)
     {
         string source = graph.Maker(table, "Slice") is { } slice && slice.Input.Count > 3 && graph.Integers(slice.Input[3]) is [0] ? slice.Input[0] : table;
-        return graph.Dims(source) is [_, var width] ? width : null;
+        return graph.Dims(source) is [_, var width] ? width : Angles(graph, source);
+    }
+
+    /// <summary>cos or sin of Concat(h, h) with h = positions [T, 1] · frequencies [D/2], the positions being a Range: the width is D.</summary>
+    private static long? Angles(FusionGraph graph, string table)
+    {
+        if (graph.Maker(table) is not { OpType: "Cos" or "Sin" } turn || graph.Maker(turn.Input[0], "Concat") is not { Input.Count: 2 } concat) return null;
+        if (concat.Input[0] != concat.Input[1] || FusionGraph.Int(concat, "axis", 0) is not (1 or -1) || graph.Maker(concat.Input[0], "Mul") is not { } half) return null;
+        foreach (var (time, frequencies) in new[] { (half.Input[0], half.Input[1]), (half.Input[1], half.Input[0]) })
+        {
+            if (graph.Dims(frequencies) is not [var count] || graph.Maker(time, "Unsqueeze") is not { Input.Count: 2 } column || graph.Integers(column.Input[1]) is not [1]) continue;
+            NodeProto? positions = graph.Maker(column.Input[0], "Cast") is { } cast ? graph.Maker(cast.Input[0]) : graph.Maker(column.Input[0]);
+            if (positions?.OpType == "Range") return 2 * count;
+        }
+        return null;
     }
 
     /// <summary>The rank of a value where a transposition or a reshape says it, through operators that keep it.</summary>
