@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 
 namespace Lift.Ort.Demo;
@@ -5,9 +6,11 @@ namespace Lift.Ort.Demo;
 /// <summary>A row of data: a text that is learned whole, or a prompt with the completion that is learned.</summary>
 internal sealed record Row(string Prompt, string Completion)
 {
+    private static readonly JsonSerializerOptions json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     public static Row Text(string text) => new("", text);
 
-    public string ToJson() => Prompt == "" ? JsonSerializer.Serialize(new { text = Completion }) : JsonSerializer.Serialize(new { prompt = Prompt, completion = Completion });
+    public string ToJson() => Prompt == "" ? JsonSerializer.Serialize(new { text = Completion }, json) : JsonSerializer.Serialize(new { prompt = Prompt, completion = Completion }, json);
 
     public static void Write(string path, IEnumerable<Row> rows) => File.WriteAllLines(path, rows.Select(r => r.ToJson()));
 }
@@ -45,16 +48,24 @@ internal sealed class Corpus(int seed)
     private Row Next()
     {
         var (a, op, b, result) = Calculation();
-        bool plus = op == '+';
         return random.Next(10) switch
         {
             < 3 => new Row($"{a}{op}{b}=", $"{result}"),
             3 => new Row($"{a} {op} {b} = ", $"{result}"),
-            4 => new Row(Pick(plus ? [$"{a} and {b} make ", $"the sum of {a} and {b} is "] : [$"{a} less {b} leaves ", $"take {b} from {a}: "]), $"{result}"),
-            5 => new Row($"{words[a]} {(plus ? "plus" : "minus")} {words[b]} is ", words[result]),
-            6 => random.Next(2) == 0 ? new Row($"{a} is ", words[a]) : new Row($"{words[a]} is ", $"{a}"),
+            4 or 5 => new Row(Phrase(a, op == '+', b), $"{result}"),
+            6 => new Row($"{words[a]} {(op == '+' ? "plus" : "minus")} {words[b]} is ", words[result]),
+            7 => random.Next(2) == 0 ? new Row($"{a} is ", words[a]) : new Row($"{words[a]} is ", $"{a}"),
             _ => Row.Text(Sentence(a)),
         };
+    }
+
+    /// <summary>A calculation in words that name it, with things between the numbers or without.</summary>
+    private string Phrase(int a, bool plus, int b)
+    {
+        string of = random.Next(3) == 0 ? "" : $" {Pick(Things)}", first = random.Next(3) == 0 ? $" {Pick(colours)}{of}" : of;
+        return plus
+            ? Pick([$"{a}{first} and {b}{of} make ", $"The sum of {a}{first} and {b}{of} is ", $"{a}{first} plus {b}{of} is "])
+            : Pick([$"{a}{first} less {b}{of} leaves ", $"Take {b}{of} from {a}{first}: ", $"{a}{first} minus {b}{of} is "]);
     }
 
     private string Sentence(int number) => random.Next(5) switch

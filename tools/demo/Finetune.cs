@@ -8,14 +8,24 @@ using Lift.Ort.Training;
 
 namespace Lift.Ort.Demo;
 
-/// <summary>How one fine-tuning of the demo is done.</summary>
-internal sealed record Method(string Selection, double LearningRate, int Seed);
+/// <summary>A way to fine-tune, with the learning rate that a pilot found best for it.</summary>
+internal sealed record Method(string Selection, double LearningRate)
+{
+    public static readonly Method Lift = new("lift", 4e-3), Random = new("random", 4e-3), Full = new("full", 1e-3);
 
-/// <summary>Fine-tunes the demo's model on the target domain and measures before, between and after.</summary>
+    /// <summary>Optimizer steps; all methods take the same.</summary>
+    public int Steps { get; init; } = 400;
+}
+
+/// <summary>A measurement during a run.</summary>
+internal sealed record Point(int Step, Measurement Measured);
+
+/// <summary>Fine-tunes the demo's model on the target domain and measures it in plain ONNX Runtime.</summary>
 internal sealed class Finetune(string model, string folder, IDevice device)
 {
-    public const int Steps = 400, Batch = 16, TrainingProblems = 1000, TestProblems = 200;
+    private const double Density = 0.05;
 
+    /// <summary>Training problems, test problems, and rows of the source domain that the model was not trained on.</summary>
     public string Train => Path.Combine(folder, "train.jsonl");
 
     public string Test => Path.Combine(folder, "test.jsonl");
@@ -25,7 +35,7 @@ internal sealed class Finetune(string model, string folder, IDevice device)
     public void WriteData()
     {
         Directory.CreateDirectory(folder);
-        var (train, test) = Problems.Make(TrainingProblems, TestProblems, seed: 3);
+        var (train, test) = Problems.Make(train: 2000, test: 400, seed: 3);
         Row.Write(Train, train);
         Row.Write(Test, test);
         Row.Write(Source, new Corpus(seed: 2).Rows(1000));
@@ -33,26 +43,35 @@ internal sealed class Finetune(string model, string folder, IDevice device)
 
     public Measurement Measure(string path) => Measurement.Of(path, Test, Source, device);
 
-    /// <summary>One run; its folder is named after the method, the model is <c>NAME.onnx</c>, the patch <c>NAME.safetensors</c>.</summary>
-    public Measurement Run(string name, Method method)
+    /// <summary>One run in the folder NAME; the model is NAME.onnx, the patch NAME.safetensors.</summary>
+    /// <param name="every">Steps between measurements; 0: only at the end.</param>
+    public IReadOnlyList<Point> Run(string name, Method method, int seed, int every = 0)
     {
         string run = Path.Combine(folder, name), tuned = Path.Combine(folder, $"{name}.onnx");
         var options = new TrainingOptions
         {
-            Steps = Steps,
+            Steps = method.Steps,
             Selection = method.Selection,
-            Budget = Budget.Density(0.05),
-            FilterRank = 24,
+            Budget = Budget.Density(Density),
+            FilterRank = 32,
             Interval = 100,
             LearningRate = method.LearningRate,
-            Seed = method.Seed,
+            Seed = seed,
+            SaveEvery = every,
         };
-        using (TrainingRun training = TrainingRun.Start(run, new RunSettings(Prepare(method.Selection == "full"), Train, "bytes", null, new DataOptions { Batch = Batch, Seed = (ulong)method.Seed }, options), device, force: true)) training.Train();
-        RunExport.Write(run, tuned, Path.Combine(folder, $"{name}.safetensors"));
-        return Measure(tuned);
+        var settings = new RunSettings(Prepare(method.Selection == "full"), Train, "bytes", null, new DataOptions { Batch = 16, Seed = (ulong)seed }, options);
+        var points = new List<Point>();
+        using TrainingRun training = TrainingRun.Start(run, settings, device, force: true);
+        training.Trainer.SaveDue += () =>
+        {
+            RunExport.Write(run, tuned, Path.Combine(folder, $"{name}.safetensors"));
+            points.Add(new Point(training.Trainer.Step, Measure(tuned)));
+        };
+        training.Train();
+        return points;
     }
 
-    /// <summary>LIFT and random masks train entries of the linear layers of attention and MLP; full fine-tuning trains everything.</summary>
+    /// <summary>LIFT and random masks train entries of the linear layers of attention and MLP; full fine-tuning trains every weight.</summary>
     private string Prepare(bool everything)
     {
         string prepared = Path.Combine(folder, everything ? "prepared-full" : "prepared");
