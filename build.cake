@@ -63,7 +63,7 @@ Task("Test")
 Task("Finetune")
     .Description("The demonstration: fine-tunes the small model of tools/demo with LIFT and with a random mask")
     .IsDependentOn("Build")
-    .Does(() => Run("dotnet", $"run --project tools/demo -c {configuration} --no-build -- finetune artifacts/finetune"));
+    .Does(() => Run("dotnet", $"run --project tools/demo --configuration {configuration} --no-build -- finetune"));
 
 Task("Bench")
     .Description("Measures this program; one JSON line per measurement in artifacts/bench")

@@ -75,7 +75,7 @@ internal sealed class Finetune(string model, string folder, IDevice device)
     private string Prepare(bool everything)
     {
         string prepared = Path.Combine(folder, everything ? "prepared-full" : "prepared");
-        if (!Directory.Exists(prepared)) ArtifactFolder.Create(TrainingGraph.Build(OnnxFile.Read(model), everything ? Pretrain.Everything : new()), model, prepared);
+        if (!Directory.Exists(prepared)) ArtifactFolder.Create(TrainingGraph.Build(OnnxFile.Read(model), new() { Train = everything ? ["*"] : [] }), model, prepared);
         return prepared;
     }
 }

@@ -39,8 +39,8 @@ public sealed class RunLog : IDisposable
 
     private RunLog(StreamWriter writer) => this.writer = writer;
 
-    /// <summary>Opens the log at <paramref name="path"/> for appending, without the lines after step <paramref name="lastStep"/> (a resumed run writes them again).</summary>
-    public static RunLog Open(string path, int lastStep = 0)
+    /// <summary>Opens the log at <paramref name="path"/> for appending, without the lines after step <paramref name="lastStep"/>, which a resumed run writes again (−1, the default: from the first line on).</summary>
+    public static RunLog Open(string path, int lastStep = -1)
     {
         if (File.Exists(path))
         {

@@ -16,8 +16,17 @@ public sealed class TrainingRun : IDisposable
     private TrainingRun(RunFolder folder, Parts parts)
     {
         (Folder, artifacts, session, evaluation, Trainer) = (folder, parts.Artifacts, parts.Session, parts.Evaluation, parts.Trainer);
-        if (File.Exists(folder.CheckpointPath)) Trainer.Restore(Checkpoint.Read(folder.CheckpointPath));
-        log = RunLog.Open(folder.LogPath, Trainer.Step);
+        bool saved = File.Exists(folder.CheckpointPath);
+        try
+        {
+            if (saved) Trainer.Restore(Checkpoint.Read(folder.CheckpointPath));
+            log = RunLog.Open(folder.LogPath, saved ? Trainer.Step : -1);
+        }
+        catch
+        {
+            Close();
+            throw;
+        }
         Trainer.Happened += log.Write;
         Trainer.SaveDue += Save;
     }
@@ -61,6 +70,11 @@ public sealed class TrainingRun : IDisposable
     public void Dispose()
     {
         log.Dispose();
+        Close();
+    }
+
+    private void Close()
+    {
         Trainer.Dispose();
         evaluation?.Dispose();
         session.Dispose();

@@ -14,9 +14,10 @@ internal sealed class TinyRun : IDisposable
 {
     private readonly TempFolder temp = TestFiles.Temp();
 
-    public TinyRun()
+    /// <param name="type">Of the weights.</param>
+    public TinyRun(ElementType type = ElementType.Float)
     {
-        NewModel.WriteLlama(Model, new LlamaShape(Width: 16, Layers: 2, Heads: 2, KvHeads: 1, Ffn: 24, Vocab: 24, Tied: false), ElementType.Float, seed: 3, attentionMask: false);
+        NewModel.WriteLlama(Model, new LlamaShape(Width: 16, Layers: 2, Heads: 2, KvHeads: 1, Ffn: 24, Vocab: 24, Tied: false), type, seed: 3, attentionMask: false);
         ArtifactFolder.Create(TrainingGraph.Build(OnnxFile.Read(Model)), Model, Artifacts);
         var random = new Random(5);
         File.WriteAllLines(Data, Enumerable.Range(0, 11).Select(_ =>
@@ -58,7 +59,7 @@ internal sealed class TinyRun : IDisposable
     public Dictionary<string, float[]> Weights(string run)
     {
         RunExport.Write(temp[run], temp["exported.onnx"]);
-        return OnnxFile.Read(temp["exported.onnx"]).Initializers.Where(i => i.Value.Type == ElementType.Float).ToDictionary(i => i.Key, i => i.Value.ToFloats());
+        return OnnxFile.Read(temp["exported.onnx"]).Initializers.Where(i => i.Value.Type.IsFloat()).ToDictionary(i => i.Key, i => i.Value.ToFloats());
     }
 
     public void Dispose() => temp.Dispose();
