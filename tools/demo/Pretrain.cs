@@ -11,7 +11,7 @@ namespace Lift.Ort.Demo;
 /// <summary>How tools/demo/model.onnx was made: a small Llama with random weights, trained on the source domain with our own trainer. A run that was stopped goes on.</summary>
 internal static class Pretrain
 {
-    private static readonly LlamaShape shape = new(Width: 128, Layers: 6, Heads: 4, KvHeads: 4, Ffn: 344, Vocab: 259, Tied: false);
+    private static readonly LlamaShape shape = new(Width: 96, Layers: 4, Heads: 4, KvHeads: 4, Ffn: 256, Vocab: 259, Tied: false);
 
     public static void Run(string folder, string model, int steps, IDevice device, CancellationToken stop)
     {
@@ -31,7 +31,7 @@ internal static class Pretrain
             Row.Write(Path.Combine(folder, "held.jsonl"), new Corpus(seed: 2).Rows(1_000));
             NewModel.WriteLlama(start, shape, ElementType.Float, seed: 1);
             ArtifactFolder.Create(TrainingGraph.Build(OnnxFile.Read(start), new() { Train = ["*"] }), start, prepared);
-            var options = new TrainingOptions { Steps = steps, Selection = "full", LearningRate = 2e-3, Schedule = ScheduleKind.Cosine, Warmup = 100, Interval = 0, SaveEvery = 250, ValidateEvery = 250, Optimizer = new() { Form = Sparse.AdamWForm.Torch, ClipNorm = 1, WeightDecay = 0.01 } };
+            var options = new TrainingOptions { Steps = steps, Selection = "full", LearningRate = 3e-3, Schedule = ScheduleKind.Cosine, Warmup = 100, Interval = 0, SaveEvery = 250, ValidateEvery = 250, Optimizer = new() { Form = Sparse.AdamWForm.Torch, ClipNorm = 1, WeightDecay = 0.01 } };
             return TrainingRun.Start(run, new RunSettings(prepared, Path.Combine(folder, "source.jsonl"), "bytes", Path.Combine(folder, "held.jsonl"), new DataOptions { Batch = 64, Seed = 1 }, options), device);
         }
     }
