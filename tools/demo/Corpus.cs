@@ -42,6 +42,8 @@ internal sealed class Corpus(int seed)
         return random.Next(2) == 0 ? (a, '+', sum - a, sum) : (sum, '-', a, sum - a);
     }
 
+    public static string Word(int number) => words[number];
+
     public IEnumerable<Row> Rows(int count) => Enumerable.Range(0, count).Select(_ => Next());
 
 

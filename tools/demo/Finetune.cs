@@ -32,10 +32,11 @@ internal sealed class Finetune(string model, string folder, IDevice device)
 
     public string Source => Path.Combine(folder, "source.jsonl");
 
-    public void WriteData()
+    /// <param name="seed">Of the target's problems.</param>
+    public void WriteData(int seed)
     {
         Directory.CreateDirectory(folder);
-        var (train, test) = Problems.Make(train: 2000, test: 400, seed: 3);
+        var (train, test) = Problems.Make(train: 2000, test: 400, seed);
         Row.Write(Train, train);
         Row.Write(Test, test);
         Row.Write(Source, new Corpus(seed: 2).Rows(1000));

@@ -13,7 +13,7 @@ internal sealed record Measurement(double Score, double TargetLoss, double Sourc
         using ExportedModel exported = ExportedModel.Open(model, device);
         var tokenizer = new ByteTokenizer();
         var rows = new DataOptions { Batch = 50, Shuffle = false };
-        double score = new ExactMatch(exported, tokenizer, rows, new GenerationOptions { MaxNewTokens = 4 }).Score(target, "numbers").Score;
+        double score = new ExactMatch(exported, tokenizer, rows, new GenerationOptions { MaxNewTokens = 12 }).Score(target, "text").Score;
         return new Measurement(score, Loss(target), Loss(source));
 
         double Loss(string file)

@@ -1,8 +1,8 @@
 namespace Lift.Ort.Demo;
 
 /// <summary>
-/// The target domain: word problems with a number as answer, in templates that the source domain does not have. Training and test problems are
-/// made of different pairs of numbers, so that an answer cannot be remembered.
+/// The target domain: word problems with a number as answer, in templates and with words that the source domain does not have, the numbers in either
+/// order. Training and test problems are made of different pairs of numbers, so that an answer cannot be remembered.
 /// </summary>
 internal static class Problems
 {
@@ -22,14 +22,14 @@ internal static class Problems
         }
     }
 
-    /// <summary>About one pair in five, spread evenly.</summary>
-    private static bool IsHeld(int a, int b) => (7 * a + 3 * b) % 5 == 0;
+    /// <summary>About one pair in six, the same in either order, spread over all sums and differences.</summary>
+    private static bool IsHeld(int a, int b) => (a + 1) * (b + 1) % 5 == 1;
 
     private static string Question(Corpus c, int a, char op, int b)
     {
         string name = c.Pick(Corpus.Names), thing = c.Pick(Corpus.Things);
         return op == '+'
-            ? c.Pick([$"{name} has {a} {thing} and gets {b} more. Now: ", $"{name} had {a} {thing}, then won {b}. Total: "])
-            : c.Pick([$"{name} has {a} {thing} and gives {b} away. Now: ", $"{name} had {a} {thing}, then lost {b}. Total: "]);
+            ? c.Pick([$"{name} had {a} {thing}. Then {name} got {b} more. How many are there? ", $"{name} got {b} {thing}. {name} had {a} before. How many are there? "])
+            : c.Pick([$"{name} had {a} {thing}. Then {name} lost {b} of them. How many are left? ", $"{name} lost {b} {thing}. {name} had {a} before. How many are left? "]);
     }
 }

@@ -32,7 +32,7 @@ switch (args)
 int Compare()
 {
     var clock = Stopwatch.StartNew();
-    Finetune demo = Begin(folder, out Measurement before);
+    Finetune demo = Begin(folder, problems: 3, out Measurement before);
     Measurement[] lift = Seeds(demo, "lift", Method.Lift), random = Seeds(demo, "random", Method.Random);
     Report.Draw(Path.Combine(folder, "losses.svg"), ("LIFT", Path.Combine(folder, "lift-1")), ("random mask", Path.Combine(folder, "random-1")));
     Report.Write(Console.Out, folder, before, lift, random, Report.Stored.Read(stored));
@@ -49,22 +49,22 @@ Measurement[] Seeds(Finetune demo, string name, Method method) => [.. seeds.Sele
 
 int MeasureFull()
 {
-    Finetune demo = Begin("artifacts/finetune-full", out _);
+    Finetune demo = Begin("artifacts/finetune-full", problems: 3, out _);
     new Report.Stored($"{command} full", [.. seeds.Select(seed => demo.Run($"full-{seed}", Method.Full, seed, every: Method.Full.Steps / 20))]).Write(stored);
     return 0;
 }
 
 int Pilot(Method method, int seed)
 {
-    Finetune demo = Begin("artifacts/pilot", out _);
+    Finetune demo = Begin("artifacts/pilot", problems: 4, out _);
     foreach (Point point in demo.Run($"{method.Selection}-{method.LearningRate}", method, seed, every: method.Steps / 5)) Console.WriteLine($"{method} {point}");
     return 0;
 }
 
-Finetune Begin(string where, out Measurement before)
+Finetune Begin(string where, int problems, out Measurement before)
 {
     var demo = new Finetune(model, where, device);
-    demo.WriteData();
+    demo.WriteData(problems);
     before = demo.Measure(model);
     Console.WriteLine($"before: exact match {100 * before.Score:F1} %, target loss {before.TargetLoss:F3}, source loss {before.SourceLoss:F4}");
     return demo;
