@@ -3,8 +3,8 @@ namespace Lift.Ort.Sparse;
 /// <summary>How <see cref="LowRank"/> works.</summary>
 public sealed record LowRankOptions
 {
-    /// <summary>Bound on the relative error at which the iteration stops; default 1e-2, which gave mask overlaps of 0.995 and more.</summary>
-    public double Tolerance { get; init; } = 1e-2;
+    /// <summary>Bound on the relative error at which the iteration stops; default 2e-2, which gave mask overlaps (Jaccard with the exact mask) of 0.992 and more.</summary>
+    public double Tolerance { get; init; } = 2e-2;
 
     /// <summary>Most filter rounds; default 8. A result whose bound is still above the tolerance is reported with that bound.</summary>
     public int MaxOuters { get; init; } = 8;

@@ -98,12 +98,14 @@ internal sealed unsafe class SubspaceIteration
         Mirror(whole, m);
     }
 
-    /// <summary>Copies the lower triangle to the upper one, tile by tile.</summary>
-    private static void Mirror(float* a, int n)
+    /// <summary>Copies the lower triangle to the upper one, tile by tile; rows of tiles go to both ends of the triangle in turn, so that threads share the work evenly.</summary>
+    private void Mirror(float* a, int n)
     {
         const int Tile = 32;
-        for (int top = 0; top < n; top += Tile)
+        int strips = (n + Tile - 1) / Tile;
+        Parallel.For(0, strips, new() { MaxDegreeOfParallelism = device.Threads }, k =>
         {
+            int top = (k % 2 == 0 ? k / 2 : strips - 1 - k / 2) * Tile;
             for (int left = 0; left <= top; left += Tile)
             {
                 for (int i = top; i < Math.Min(n, top + Tile); i++)
@@ -111,7 +113,7 @@ internal sealed unsafe class SubspaceIteration
                     for (int j = left; j < Math.Min(i, left + Tile); j++) a[(long)j * n + i] = a[(long)i * n + j];
                 }
             }
-        }
+        });
     }
 
     /// <summary>y ← seeded numbers, nearly normal (sums of four uniform ones).</summary>
