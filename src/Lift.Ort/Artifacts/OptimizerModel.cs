@@ -36,7 +36,9 @@ internal static class OptimizerModel
             graph.Initializer.Add(new TensorProto { Name = FixedRate, DataType = (int)ElementType.Float, Dims = { 1 }, RawData = ByteString.CopyFrom(BitConverter.GetBytes(rate)) });
         return new ModelProto
         {
-            IrVersion = 8, ProducerName = "Lift.Ort", Graph = graph,
+            IrVersion = 8,
+            ProducerName = "Lift.Ort",
+            Graph = graph,
             OpsetImport = { new OperatorSetIdProto { Domain = "", Version = opset }, new OperatorSetIdProto { Domain = "com.microsoft", Version = 1 } },
         };
     }

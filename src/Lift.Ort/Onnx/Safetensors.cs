@@ -14,10 +14,21 @@ public sealed unsafe class Safetensors
 
     private static readonly Dictionary<string, ElementType> types = new()
     {
-        ["F64"] = ElementType.Double, ["F32"] = ElementType.Float, ["F16"] = ElementType.Float16, ["BF16"] = ElementType.BFloat16,
-        ["I64"] = ElementType.Int64, ["I32"] = ElementType.Int32, ["I16"] = ElementType.Int16, ["I8"] = ElementType.Int8,
-        ["U64"] = ElementType.UInt64, ["U32"] = ElementType.UInt32, ["U16"] = ElementType.UInt16, ["U8"] = ElementType.UInt8,
-        ["BOOL"] = ElementType.Bool, ["F8_E4M3"] = ElementType.Float8E4M3FN, ["F8_E5M2"] = ElementType.Float8E5M2,
+        ["F64"] = ElementType.Double,
+        ["F32"] = ElementType.Float,
+        ["F16"] = ElementType.Float16,
+        ["BF16"] = ElementType.BFloat16,
+        ["I64"] = ElementType.Int64,
+        ["I32"] = ElementType.Int32,
+        ["I16"] = ElementType.Int16,
+        ["I8"] = ElementType.Int8,
+        ["U64"] = ElementType.UInt64,
+        ["U32"] = ElementType.UInt32,
+        ["U16"] = ElementType.UInt16,
+        ["U8"] = ElementType.UInt8,
+        ["BOOL"] = ElementType.Bool,
+        ["F8_E4M3"] = ElementType.Float8E4M3FN,
+        ["F8_E5M2"] = ElementType.Float8E5M2,
     };
 
     private Safetensors(OrderedDictionary<string, Tensor> tensors, Dictionary<string, string> metadata) => (Tensors, Metadata) = (tensors, metadata);

@@ -37,12 +37,14 @@ internal sealed partial class SoftmaxCrossEntropyLossGrad(LossReduction reductio
         "SoftmaxCrossEntropyLossInternalGrad",
         ["dY: T", "log_prob: T", "label: L", "weight?: T", "ignore_index?: int64", "bias?: T"],
         ["d_logits: T"],
-        n => new SoftmaxCrossEntropyLossGrad(SoftmaxCrossEntropyLossInternal.Reduction(n), null, 5)) { InPlace = 1 };
+        n => new SoftmaxCrossEntropyLossGrad(SoftmaxCrossEntropyLossInternal.Reduction(n), null, 5))
+    { InPlace = 1 };
 
     /// <summary>The form with <c>ignore_index</c> as an attribute.</summary>
     public static readonly OperatorSchema Schema = new(
         "SoftmaxCrossEntropyLossGrad",
         ["dY: T", "log_prob: T", "label: L", "weight?: T", "bias?: T"],
         ["d_logits: T"],
-        n => new SoftmaxCrossEntropyLossGrad(SoftmaxCrossEntropyLossInternal.Reduction(n), n.Int("ignore_index", long.MinValue), 4)) { InPlace = 1 };
+        n => new SoftmaxCrossEntropyLossGrad(SoftmaxCrossEntropyLossInternal.Reduction(n), n.Int("ignore_index", long.MinValue), 4))
+    { InPlace = 1 };
 }

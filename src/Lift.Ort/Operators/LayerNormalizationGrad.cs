@@ -11,19 +11,22 @@ internal sealed partial class LayerNormalizationGrad(long axis, NormalizationFor
         "LayerNormalizationGrad",
         ["Y_grad: T", "X: T", "scale: T", "mean: T", "inv_std_dev: T"],
         ["X_grad: T", "scale_grad?: T", "bias_grad?: T"],
-        n => new LayerNormalizationGrad(n.Int("axis", -1), NormalizationForm.Full)) { InPlace = 0 };
+        n => new LayerNormalizationGrad(n.Int("axis", -1), NormalizationForm.Full))
+    { InPlace = 0 };
 
     public static readonly OperatorSchema Simplified = new(
         "SimplifiedLayerNormalizationGrad",
         ["Y_grad: T", "X: T", "scale: T", "inv_std_var: T"],
         ["X_grad: T", "scale_grad?: T"],
-        n => new LayerNormalizationGrad(n.Int("axis", -1), NormalizationForm.Simplified)) { InPlace = 0 };
+        n => new LayerNormalizationGrad(n.Int("axis", -1), NormalizationForm.Simplified))
+    { InPlace = 0 };
 
     public static readonly OperatorSchema Invertible = new(
         "InvertibleLayerNormalizationGrad",
         ["Y_grad: T", "Y: T", "scale: T", "bias: T", "inv_std_var: T"],
         ["X_grad: T", "scale_grad?: T", "bias_grad?: T"],
-        n => new LayerNormalizationGrad(n.Int("axis", -1), NormalizationForm.Invertible)) { InPlace = 0 };
+        n => new LayerNormalizationGrad(n.Int("axis", -1), NormalizationForm.Invertible))
+    { InPlace = 0 };
 }
 
 /// <summary>What the backward pass of a normalization is given.</summary>

@@ -27,7 +27,12 @@ internal static class SentencePieceFile
 
     private static readonly Dictionary<string, string> rules = new()
     {
-        ["\t"] = " ", ["\u3000"] = " ", ["ﬁ"] = "fi", ["Ａ"] = "A", ["e\u0301"] = "é", ["\u200b"] = "",
+        ["\t"] = " ",
+        ["\u3000"] = " ",
+        ["ﬁ"] = "fi",
+        ["Ａ"] = "A",
+        ["e\u0301"] = "é",
+        ["\u200b"] = "",
     };
 
     public static void Write(string path)

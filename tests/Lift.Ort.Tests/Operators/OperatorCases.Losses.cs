@@ -61,7 +61,8 @@ internal static partial class OperatorCases
                     yield return new(
                         new OneNode("SoftmaxCrossEntropyLossInternal", ("reduction", reduction)) { Outputs = 2 },
                         [e.Scores, new(type, e.LabelDims, e.Labels), e.Weights, ignored],
-                        [.. LossOf(losses, weight, reduction), logProb]) { HasFallback = false };
+                        [.. LossOf(losses, weight, reduction), logProb])
+                    { HasFallback = false };
                 }
     }
 
@@ -88,7 +89,8 @@ internal static partial class OperatorCases
         yield return new(
             new OneNode("SoftmaxCrossEntropyLossInternalGrad"),
             [g, l, new(ElementType.Int64, first.LabelDims, first.Labels), null, TestTensor.Of(-100, ElementType.Int64), bias],
-            d.Zip(bias, (a, b) => a + b)) { HasFallback = false };
+            d.Zip(bias, (a, b) => a + b))
+        { HasFallback = false };
     }
 
     private static IEnumerable<OperatorCase> LossGradWithAttribute()

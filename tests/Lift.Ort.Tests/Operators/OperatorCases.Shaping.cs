@@ -109,7 +109,8 @@ internal static partial class OperatorCases
                         TestTensor expected = keep ? y : new Grid([.. dims.Where((_, i) => !summed[i])], y.Values);
                         yield return new(
                             new OneNode("ReduceSumTraining", ("keepdims", keep ? 1 : 0), ("noop_with_empty_axes", none ? 1 : 0)),
-                            [x, TestTensor.Longs(axes)], expected) { Tolerance = 1e-5 };
+                            [x, TestTensor.Longs(axes)], expected)
+                        { Tolerance = 1e-5 };
                     }
     }
 

@@ -30,7 +30,11 @@ public sealed class LiftTraceTests
         Tensor[] weights = [.. recorded.Select((p, i) => Tensor.From<float>($"p{i}", trace.Read<float>(p, "W0"), trace.Shape(p)))];
         var options = new AdamWOptions
         {
-            Beta1 = trace.Betas.First, Beta2 = trace.Betas.Second, Epsilon = trace.Epsilon, WeightDecay = trace.WeightDecay, BiasCorrection = trace.BiasCorrection,
+            Beta1 = trace.Betas.First,
+            Beta2 = trace.Betas.Second,
+            Epsilon = trace.Epsilon,
+            WeightDecay = trace.WeightDecay,
+            BiasCorrection = trace.BiasCorrection,
         };
         using var selector = Selector(trace, device);
         using var optimizer = new Optimizer(device, weights, options);

@@ -1,8 +1,8 @@
 using Google.Protobuf;
 using Lift.Ort.Devices.Cpu;
 using Lift.Ort.Onnx;
-using Microsoft.ML.OnnxRuntime.Tensors;
 using Microsoft.ML.OnnxRuntime;
+using Microsoft.ML.OnnxRuntime.Tensors;
 
 namespace Lift.Ort.Sparse.LinearAlgebra;
 
