@@ -50,7 +50,8 @@ Measurement[] Seeds(Finetune demo, string name, Method method) => [.. seeds.Sele
 int MeasureFull()
 {
     Finetune demo = Begin("artifacts/finetune-full", problems: 3, out _);
-    new Report.Stored($"{command} full", [.. seeds.Select(seed => demo.Run($"full-{seed}", Method.Full, seed, every: Method.Full.Steps / 20))]).Write(stored);
+    Report.StoredRuns Measured(Method method) => new(method.LearningRate, [.. seeds.Select(seed => demo.Run($"full-{method.LearningRate}-{seed}", method, seed, every: method.Steps / 10))]);
+    new Report.Stored($"{command} full", [Measured(Method.Full), Measured(Method.FullGently)]).Write(stored);
     return 0;
 }
 

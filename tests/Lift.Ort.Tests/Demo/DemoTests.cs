@@ -69,7 +69,7 @@ public sealed partial class DemoTests
     [DataRow(0.50, 0.51, 0.8, "no difference", "LIFT forgets less")]
     public void The_report_says_what_the_numbers_say(double lift, double random, double full, string better, string forgets)
     {
-        string text = string.Join('\n', Report.Sentences(start, Around(lift), Around(random), new Measurement(lift, 1, full)));
+        string text = string.Join('\n', Report.Sentences(start, Around(lift), Around(random), new Report.Stored("", [new Report.StoredRuns(1e-3, [[new Point(1, new Measurement(lift, 1, full))]])])));
         StringAssert.Contains(text, better);
         StringAssert.Contains(text, forgets);
 
