@@ -11,7 +11,7 @@ namespace Lift.Ort.Demo;
 /// <summary>A way to fine-tune, with the learning rate that a pilot found best for it.</summary>
 internal sealed record Method(string Selection, double LearningRate)
 {
-    public static readonly Method Lift = new("lift", 4e-3), Random = new("random", 4e-3), Full = new("full", 1e-3), FullGently = new("full", 3e-4);
+    public static readonly Method Lift = new("lift", 8e-3), Random = new("random", 16e-3), Full = new("full", 1e-3), FullGently = new("full", 3e-4);
 
     /// <summary>Optimizer steps; all methods take the same.</summary>
     public int Steps { get; init; } = 400;
