@@ -11,10 +11,13 @@ namespace Lift.Ort.Demo;
 /// <summary>A way to fine-tune, with the learning rate that a pilot found best for it.</summary>
 internal sealed record Method(string Selection, double LearningRate)
 {
-    public static readonly Method Lift = new("lift", 8e-3), Random = new("random", 16e-3), Full = new("full", 1e-3), FullGently = new("full", 3e-4);
+    public static readonly Method Lift = new("lift", 8e-3), Random = new("random", 16e-3) { Interval = 0 }, Full = new("full", 1e-3), FullGently = new("full", 3e-4);
 
     /// <summary>Optimizer steps; all methods take the same.</summary>
     public int Steps { get; init; } = 400;
+
+    /// <summary>Steps between choices of entries; the random mask is drawn once, since drawn anew it would train more entries in all.</summary>
+    public int Interval { get; init; } = 100;
 }
 
 /// <summary>A measurement during a run.</summary>
@@ -55,7 +58,7 @@ internal sealed class Finetune(string model, string folder, IDevice device)
             Selection = method.Selection,
             Budget = Budget.Density(Density),
             FilterRank = 32,
-            Interval = 100,
+            Interval = method.Interval,
             LearningRate = method.LearningRate,
             Seed = seed,
             SaveEvery = every,

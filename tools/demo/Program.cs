@@ -23,7 +23,7 @@ switch (args)
         Pretrain.Run("artifacts/pretrain", model, int.Parse(steps), device, stop.Token);
         return 0;
     case ["pilot", var selection, var rate, var seed, var steps]:
-        return Pilot(new Method(selection, double.Parse(rate)) { Steps = int.Parse(steps) }, int.Parse(seed));
+        return Pilot(new Method(selection, double.Parse(rate)) { Steps = int.Parse(steps), Interval = selection == "lift" ? 100 : 0 }, int.Parse(seed));
     default:
         Console.Error.WriteLine($"{command} finetune | full | pretrain STEPS | pilot SELECTION RATE SEED STEPS");
         return 2;

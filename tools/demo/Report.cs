@@ -46,7 +46,11 @@ internal static class Report
             rows.Add(("  where it scores as LIFT *", AtScore(runs.Way.Prepend(before), Mean(lift).Score), null));
         }
         console.WriteLine(Line("", "exact match", "target loss", "source loss"));
-        foreach (var (name, m, error) in rows) console.WriteLine(Line(name, string.Create(CultureInfo.InvariantCulture, $"{100 * m.Score:F1} %{(error is { } e ? $" ± {100 * e:F1}" : "")}"), $"{m.TargetLoss:F3}", $"{m.SourceLoss:F4}"));
+        foreach (var (name, m, error) in rows)
+        {
+            console.WriteLine(double.IsNaN(m.Score) ? Line(name, "not reached", "", "") : string.Create(CultureInfo.InvariantCulture,
+                $"{Line(name, $"{100 * m.Score:F1} %{(error is { } e ? $" ± {100 * e:F1}" : "")}", $"{m.TargetLoss:F3}", $"{m.SourceLoss:F4}")}"));
+        }
         console.WriteLine($"* stored figures, measured by: {full.Command}");
         foreach (string sentence in Sentences(before, lift, random, full)) console.WriteLine(sentence);
         File.WriteAllText(Path.Combine(folder, "result.json"), JsonSerializer.Serialize(new { before, lift, random, full }, json));
