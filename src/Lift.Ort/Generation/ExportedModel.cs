@@ -1,5 +1,9 @@
+using Google.Protobuf;
+using Lift.Ort.Artifacts;
 using Lift.Ort.Devices;
 using Lift.Ort.Onnx;
+using Lift.Ort.Onnx.Writing;
+using Lift.Ort.Sessions;
 using Microsoft.ML.OnnxRuntime;
 using Tensor = Lift.Ort.Onnx.Tensor;
 
@@ -10,11 +14,12 @@ public sealed unsafe class ExportedModel : IDisposable
 {
     private readonly InferenceSession session;
     private readonly RunOptions run = new();
+    private readonly Tensor[] weights; // those that the session takes as inputs
 
-    private ExportedModel(string path, InferenceSession session, string? output)
+    private ExportedModel(string path, InferenceSession session, Tensor[] weights, string? output)
     {
-        (Path, this.session) = (path, session);
-        Inputs = [.. session.InputMetadata.Select(i => new GraphValue(i.Key, TypeOf(i.Value)))];
+        (Path, this.session, this.weights) = (path, session, weights);
+        Inputs = [.. session.InputMetadata.Where(i => weights.All(w => w.Name != i.Key)).Select(i => new GraphValue(i.Key, TypeOf(i.Value)))];
         string[] floats = [.. session.OutputMetadata.Where(o => TypeOf(o.Value).Element.IsFloat()).Select(o => o.Key)];
         if (output is not null && !floats.Contains(output)) throw new LiftException($"'{path}' has no float output '{output}'; it has: {string.Join(", ", floats)}.");
         Output = output ?? (floats.Contains("logits") ? "logits" : floats.FirstOrDefault() ?? throw new LiftException($"'{path}' has no float output to score."));
@@ -49,7 +54,8 @@ public sealed unsafe class ExportedModel : IDisposable
         device.AddTo(options);
         try
         {
-            return new ExportedModel(path, new InferenceSession(path, options), output);
+            var (session, weights) = Start(path, device, options);
+            return new ExportedModel(path, session, weights, output);
         }
         catch (OnnxRuntimeException e)
         {
@@ -63,8 +69,8 @@ public sealed unsafe class ExportedModel : IDisposable
     /// <exception cref="LiftException">ONNX Runtime cannot run the batch, for example because an id is outside the embedding.</exception>
     public ModelOutput Run(IReadOnlyDictionary<string, Tensor> values)
     {
-        string[] names = [.. Inputs.Select(i => i.Name)];
-        OrtValue[] inputs = [.. names.Select(n => Value(values[n]))];
+        string[] names = [.. Inputs.Select(i => i.Name), .. weights.Select(w => w.Name)];
+        OrtValue[] inputs = [.. Inputs.Select(i => Value(values[i.Name])), .. weights.Select(Value)];
         try
         {
             return new ModelOutput(session.Run(run, names, inputs, [Output]));
@@ -86,21 +92,34 @@ public sealed unsafe class ExportedModel : IDisposable
         run.Dispose();
     }
 
+    /// <summary>The file in a plain session; a bfloat16 model on a device that cannot compute it, widened: its weights stay 16-bit in the mapped file and are inputs.</summary>
+    private static (InferenceSession Session, Tensor[] Weights) Start(string path, IDevice device, SessionOptions options)
+    {
+        Graph? graph = device.Computes16Bit ? null : TryRead(path);
+        Tensor[] narrow = [.. graph?.Initializers.Values.Where(t => t.Type == ElementType.BFloat16) ?? []];
+        return narrow.Length == 0
+            ? (new InferenceSession(path, options), [])
+            : (new InferenceSession(Widening.Run(GraphWriter.ToModel(ArtifactWriter.WithInputs(graph!, narrow))).ToByteArray(), options), narrow);
+    }
+
     private static OrtValue Value(Tensor tensor) => OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance,
         (Microsoft.ML.OnnxRuntime.Tensors.TensorElementType)(int)tensor.Type, tensor.Dims, (nint)tensor.Data, tensor.ByteLength);
 
     private static TensorType TypeOf(NodeMetadata value) => !value.IsTensor ? TensorType.Unknown
         : new((ElementType)(int)value.ElementDataType, new Shape([.. value.Dimensions.Zip(value.SymbolicDimensions).Select(d => d.First >= 0 ? d.First : d.Second.Length > 0 ? (Dim)d.Second : Dim.Unknown)]));
 
-    private static string Producer(string path, string output)
+    private static string Producer(string path, string output) => TryRead(path)?.Nodes.Find(n => n.Outputs.Contains(output))?.OpType ?? "";
+
+    /// <summary>The graph, or null: ONNX Runtime knows operators that our reader does not, and scoring needs no graph.</summary>
+    private static Graph? TryRead(string path)
     {
         try
         {
-            return OnnxFile.Read(path).Nodes.Find(n => n.Outputs.Contains(output))?.OpType ?? "";
+            return OnnxFile.Read(path);
         }
         catch (LiftException)
         {
-            return ""; // ONNX Runtime knows operators that our reader does not; scoring needs no graph
+            return null;
         }
     }
 }
