@@ -1,3 +1,4 @@
+using Lift.Ort.Lowering;
 using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Gradients;
@@ -72,6 +73,7 @@ internal sealed class BackwardPass
     private LiftException NoRule(Node node, IReadOnlyCollection<string> weights)
     {
         string weight = weights.FirstOrDefault(w => new BackwardPass(graph, [w]).active.Overlaps(node.Inputs)) ?? weights.First();
+        if (LoweredGraph.WhyNot(graph, node) is { } reason) return new($"{reason} Weight '{weight}' needs its gradient: freeze that weight (--freeze '{weight}'), or export the model without this operator.");
         return new($"No gradient rule for {node}, which weight '{weight}' needs. Freeze that weight (--freeze '{weight}'), or export the model without this operator. "
             + $"Rules exist for: {string.Join(", ", GradientRules.Operators)}.");
     }

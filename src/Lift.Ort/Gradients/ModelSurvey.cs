@@ -1,3 +1,4 @@
+using Lift.Ort.Lowering;
 using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Gradients;
@@ -15,12 +16,13 @@ public sealed record ModelSurvey(Graph Graph, string? Scored, IReadOnlyList<Surv
     {
         bool none = output is null && graph.Outputs.TrueForAll(o => o.Name != "logits" && !graph.TypeOf(o.Name).Element.IsFloat() && !o.Type.Element.IsFloat());
         string? scored = none ? null : TrainingGraph.ScoredOutput(graph, output);
-        var catalog = WeightCatalog.Find(graph, scored);
-        var reaching = scored is null ? [] : BackwardPass.Reaching(graph, scored);
+        Graph lowered = LoweredGraph.Of(graph);
+        var catalog = WeightCatalog.Find(lowered, scored);
+        var reaching = scored is null ? [] : BackwardPass.Reaching(lowered, scored);
         var lacking = new List<LackingRule>();
-        foreach (Node node in graph.Nodes.Where(n => n.Outputs.Any(reaching.Contains) && !GradientRules.Has(n.Operator) && !GradientRules.IsConstant(n.Operator)))
+        foreach (Node node in lowered.Nodes.Where(n => n.Outputs.Any(reaching.Contains) && !GradientRules.Has(n.Operator) && !GradientRules.IsConstant(n.Operator)))
         {
-            var above = node.Outputs.Where(reaching.Contains).SelectMany(o => BackwardPass.Reaching(graph, o)).ToHashSet();
+            var above = node.Outputs.Where(reaching.Contains).SelectMany(o => BackwardPass.Reaching(lowered, o)).ToHashSet();
             string[] waiting = [.. catalog.Where(w => w.Kind != WeightKind.Statistics && above.Contains(w.Name)).Select(w => w.Name)];
             if (waiting.Length > 0) lacking.Add(new(node.Name.Length > 0 ? node.Name : node.Outputs[0], node.Operator, waiting));
         }

@@ -1,3 +1,4 @@
+using Lift.Ort.Lowering;
 using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Gradients;
@@ -18,6 +19,7 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
     public static TrainingGraph Build(Graph source, TrainingGraphOptions? options = null)
     {
         options ??= new();
+        source = LoweredGraph.Of(source);
         var trainable = Choose(source, ScoredOutput(source, options.Output), options);
         var (forward, loss, scored) = WithLoss(source, options);
 
@@ -36,7 +38,7 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
     /// <exception cref="LiftException">The output does not exist or does not fit the loss.</exception>
     public static (Graph Forward, string Loss, string Scored) WithLoss(Graph source, TrainingGraphOptions options)
     {
-        Graph forward = source.Clone();
+        Graph forward = LoweredGraph.Of(source);
         forward.Domains["com.microsoft"] = 1; // ONNX Runtime fuses transposes into its own FusedMatMul, which a model without this import could not hold
         string scored = ScoredOutput(forward, options.Output);
         string loss = AddLoss(forward, scored, options.Loss);
@@ -56,6 +58,7 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
     /// <summary>The weights that <paramref name="options"/> choose, in file order; each has a differentiable path to the scored output.</summary>
     public static IReadOnlyList<CatalogWeight> Choose(Graph graph, string scored, TrainingGraphOptions options)
     {
+        graph = LoweredGraph.Of(graph);
         var reaching = BackwardPass.Reaching(graph, scored);
         var all = WeightCatalog.Find(graph, scored).Where(w => reaching.Contains(w.Name)).ToList();
         var freeze = Patterns(options.Freeze, "--freeze", all);

@@ -11,7 +11,7 @@ public sealed class Graph
 {
     private readonly Dictionary<string, int> counters = [];
     private readonly HashSet<string> names = [];
-    private int namesSeen = -1;
+    private bool namesSeen;
 
     public string Name { get; set; } = "graph";
 
@@ -32,6 +32,9 @@ public sealed class Graph
 
     /// <summary>Names of those initializers that the file spells as Constant nodes: numbers of the computation, rarely weights.</summary>
     public HashSet<string> Constants { get; } = [];
+
+    /// <summary>Names of those initializers that no file holds: numbers that a lowering brought along, never weights.</summary>
+    internal HashSet<string> Derived { get; } = [];
 
     public List<Node> Nodes { get; } = [];
 
@@ -69,22 +72,28 @@ public sealed class Graph
         };
     }
 
+    /// <summary>What names of values begin with that are made without a name of their own; null where <see cref="Add"/> names them after their operator.</summary>
+    internal string? Scope { get; set; }
+
     public Var Var(string name) => new(this, name);
 
     /// <summary>A name that no value of this graph has: <paramref name="stem"/>, or the stem with a number.</summary>
     public string NewName(string stem)
     {
-        if (namesSeen != Nodes.Count && namesSeen < 0)
-        {
-            names.UnionWith(Inputs.Select(i => i.Name));
-            names.UnionWith(Outputs.Select(o => o.Name));
-            names.UnionWith(Initializers.Keys);
-            foreach (var node in Nodes) names.UnionWith(node.Outputs);
-            namesSeen = Nodes.Count;
-        }
+        if (!namesSeen) ReserveNames();
         string name = stem;
         while (!names.Add(name)) name = $"{stem}_{counters[stem] = counters.GetValueOrDefault(stem) + 1}";
         return name;
+    }
+
+    /// <summary>Takes note of all names in use; <see cref="NewName"/> does it by itself, once, so call this before nodes are taken out for a while.</summary>
+    internal void ReserveNames()
+    {
+        names.UnionWith(Inputs.Select(i => i.Name));
+        names.UnionWith(Outputs.Select(o => o.Name));
+        names.UnionWith(Initializers.Keys);
+        foreach (Node node in Nodes) names.UnionWith(node.Outputs);
+        namesSeen = true;
     }
 
     /// <summary>Appends a node with one new output and returns that output, its type inferred where possible.</summary>
@@ -94,7 +103,7 @@ public sealed class Graph
     /// <summary>Appends a node with <paramref name="outputs"/> new outputs.</summary>
     public Var[] AddMany(string opType, int outputs, IEnumerable<Var?> inputs, Action<Node>? attributes = null, string domain = "", string? output = null)
     {
-        string stem = NewName(output ?? $"{opType}_grad_out");
+        string stem = NewName(output ?? (Scope is null ? $"{opType}_grad_out" : $"{Scope}/{opType}"));
         string[] results = [stem, .. Enumerable.Range(1, outputs - 1).Select(i => NewName($"{stem}.{i}"))];
         var node = new Node(opType, domain, inputs.Select(v => v?.Name ?? ""), results, results[0]);
         attributes?.Invoke(node);
@@ -107,9 +116,10 @@ public sealed class Graph
     /// <summary>Adds a constant and returns it as a value.</summary>
     public Var Constant<T>(ReadOnlySpan<T> values, long[]? dims = null, string stem = "const") where T : unmanaged
     {
-        string name = NewName(stem);
+        string name = NewName(Scope is null ? stem : $"{Scope}/{stem}");
         Tensor tensor = Tensor.From(name, values, dims ?? [values.Length]);
         Initializers.Add(name, tensor);
+        if (Scope is not null) Derived.Add(name);
         Types[name] = tensor.TensorType;
         return Var(name);
     }
@@ -123,6 +133,7 @@ public sealed class Graph
         copy.Outputs.AddRange(Outputs);
         foreach (var (k, v) in Initializers) copy.Initializers.Add(k, v);
         copy.Constants.UnionWith(Constants);
+        copy.Derived.UnionWith(Derived);
         copy.Nodes.AddRange(Nodes.Select(n => n.Clone()));
         copy.Functions.AddRange(Functions);
         foreach (var (k, v) in Types) copy.Types[k] = v;

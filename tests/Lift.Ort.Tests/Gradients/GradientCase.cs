@@ -8,6 +8,9 @@ internal sealed record GradientCase(string Note, Tensor?[] Inputs, Action<Node>?
     /// <summary>Inputs that are compared; default: all float inputs.</summary>
     public int[]? Vary { get; init; }
 
+    /// <summary>Outputs that the node lists without a name.</summary>
+    public int[] Absent { get; init; } = [];
+
     /// <summary>Sees the graph after the node was added, for operators that need something around them.</summary>
     public float Step { get; init; } = 1e-2f;
 }

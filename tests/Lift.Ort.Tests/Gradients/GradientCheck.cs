@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Lift.Ort.Gradients;
+using Lift.Ort.Lowering;
 using Lift.Ort.Onnx;
 using Lift.Ort.Operators;
 using Microsoft.ML.OnnxRuntime;
@@ -56,6 +57,8 @@ internal static class GradientCheck
         }
         string domain = op.Contains('.') ? op[..op.LastIndexOf('.')] : "";
         Var[] outputs = graph.AddMany(op[(op.LastIndexOf('.') + 1)..], c.Outputs, inputs, c.Attributes, domain, "y");
+        foreach (int absent in c.Absent) graph.Nodes[0].Outputs[absent] = "";
+        outputs = [.. outputs.Where(o => graph.Nodes[0].Outputs.Contains(o.Name))];
         // A weighted sum of all float outputs, each element with a weight of its own, so that no element's gradient can hide.
         Var loss = outputs.Where((o, i) => i == 0 || o.Element == ElementType.Float).Select((y, n) =>
         {
@@ -65,6 +68,7 @@ internal static class GradientCheck
             Var weight = graph.Add("Sin", [ramp * 1.7 + (n + 1)]);
             return (flat * weight).ReduceSum([0], keepDims: false);
         }).Aggregate((a, b) => a + b);
+        if (Lowerings.Has(op)) graph = LoweredGraph.Of(graph);
         string[] varied = [.. (c.Vary ?? [.. Enumerable.Range(0, c.Inputs.Length)]).Select(i => $"x{i}").Where(weights.ContainsKey)];
         var gradients = BackwardPass.Run(graph, loss.Name, varied);
         foreach (string w in varied) graph.Nodes.Add(new Node("Identity", "", [gradients[w].Name], [TrainingGraph.GradientOf(w)]));
