@@ -70,6 +70,19 @@ Task("Bench")
     .IsDependentOn("Build")
     .Does(() => Run("bash", "tools/bench/run.sh"));
 
+Task("Fuzz")
+    .Description("Damaged model files through inspect and prepare; --count=20000 and --seed=1 say how many and which")
+    .IsDependentOn("Build")
+    .Does(() => DotNetTest("tests/Lift.Ort.Tests", new DotNetTestSettings
+    {
+        Configuration = configuration,
+        NoBuild = true,
+        NoLogo = true,
+        Filter = "FullyQualifiedName~FuzzTests",
+        Loggers = ["console;verbosity=detailed"],
+        EnvironmentVariables = new Dictionary<string, string> { ["LIFT_FUZZ"] = Argument("count", "20000"), ["LIFT_FUZZ_SEED"] = Argument("seed", "1") },
+    }));
+
 Task("Lint")
     .Description("Fails when a file is not formatted as .editorconfig says")
     .IsDependentOn("Restore")

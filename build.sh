@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs a task of build.cake (default: Build). usage: ./build.sh [Clean|Restore|Build|Test|Finetune|Bench|Lint|Package] [--key=value …]
+# Runs a task of build.cake (default: Build). usage: ./build.sh [Clean|Restore|Build|Test|Finetune|Bench|Fuzz|Lint|Package] [--key=value …]
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 for program in dotnet npm; do

@@ -35,7 +35,7 @@ internal static class Failure
         }
         if (Sentence(e) is { } sentence)
         {
-            error.WriteLine($"lift: {sentence.ReplaceLineEndings(" ")}");
+            error.WriteLine($"lift: {Readable(sentence)}");
             return Mendable;
         }
         string log = Log(e, command?.LogFolder ?? Path.GetTempPath());
@@ -55,6 +55,15 @@ internal static class Failure
         IOException => $"{Trim(e.Message)}: check the path, the disk and the rights.",
         _ => null,
     };
+
+    /// <summary>A file's own names come into sentences: control characters become spaces, and words longer than any name are cut.</summary>
+    private static string Readable(string sentence)
+    {
+        const int longest = 300;
+        var words = new string([.. sentence.ReplaceLineEndings(" ").Select(c => char.IsControl(c) ? ' ' : c)]).Split(' ')
+            .Select(w => w.Length <= longest ? w : $"{w[..(longest / 2)]}…{w[^(longest / 2)..]}");
+        return string.Join(' ', words);
+    }
 
     private static string Trim(string message) => message.TrimEnd('.', ' ');
 

@@ -20,7 +20,7 @@ internal sealed class Backward(Graph graph, Node node, IReadOnlyList<Var?> dys, 
     /// <summary>Gradient of output 0.</summary>
     public Var Dy => dys[0] ?? Y.ShapeOf().Filled(0).Cast(Y.Element);
 
-    public Var X(int index = 0) => graph.Var(node.Inputs[index]);
+    public Var X(int index = 0) => graph.Var(node.Input(index) ?? throw Refuse($"it has no input {index}"));
 
     public bool HasX(int index) => node.Input(index) is not null;
 

@@ -83,7 +83,7 @@ public static partial class WeightCatalog
         {
             if (!producers.TryGetValue(value, out Node? node)) continue;
             if (node.OpType is "MatMul" or "Gemm" or "FusedMatMul" or "Conv") heads.Add(node);
-            else if (afterHead.Contains(node.OpType)) pending.Push(node.Inputs[0]);
+            else if (afterHead.Contains(node.OpType) && node.Input(0) is { } before) pending.Push(before);
             else if (node.OpType is "Add" or "Mul" or "Div" or "Sub" && node.Inputs.Count(i => !graph.Initializers.ContainsKey(i)) == 1)
                 pending.Push(node.Inputs.First(i => !graph.Initializers.ContainsKey(i)));
         }

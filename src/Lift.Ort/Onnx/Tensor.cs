@@ -92,7 +92,11 @@ public sealed unsafe class Tensor
                 ElementType.Int32 => ((int*)Data)[i],
                 ElementType.UInt8 or ElementType.Bool => Data[i],
                 ElementType.Int8 => ((sbyte*)Data)[i],
-                _ => throw new NotSupportedException($"'{Name}' holds {Type}, which has no float32 form"),
+                ElementType.UInt16 => ((ushort*)Data)[i],
+                ElementType.Int16 => ((short*)Data)[i],
+                ElementType.UInt32 => ((uint*)Data)[i],
+                ElementType.UInt64 => ((ulong*)Data)[i],
+                _ => throw new LiftException($"'{Name}' holds {Type}, which has no float32 form."),
             };
         }
         GC.KeepAlive(owner);

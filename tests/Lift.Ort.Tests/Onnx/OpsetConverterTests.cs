@@ -74,7 +74,7 @@ public sealed class OpsetConverterTests
         var inner = new GraphProto { Name = "then" };
         inner.Node.Add(new NodeProto { OpType = "Squeeze", Name = "deep" });
         SampleModel branch = new SampleModel(11).Input("c", 9).Output("y", 1)
-            .Node("If", ["c"], ["y"], new AttributeProto { Name = "then_branch", Type = AttributeProto.Types.AttributeType.Graph, G = inner });
+            .Node("If", ["c"], ["y"], [.. new[] { "then_branch", "else_branch" }.Select(b => new AttributeProto { Name = b, Type = AttributeProto.Types.AttributeType.Graph, G = inner })]);
         StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => OnnxFile.Read(branch.Save(temp["b.onnx"]))).Message, "Squeeze 'deep'");
     }
 

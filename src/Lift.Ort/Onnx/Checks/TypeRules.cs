@@ -7,6 +7,8 @@ internal static class TypeRules
 {
     private static readonly FrozenSet<string> allAlike = Names("Add Sub Mul Div Mod Min Max Sum Mean MatMul Gemm Concat Equal Less Greater LessOrEqual GreaterOrEqual And Or Xor Conv ConvTranspose PRelu BitwiseAnd BitwiseOr BitwiseXor Einsum Range");
     private static readonly FrozenSet<string> floats = Names("Softmax LogSoftmax Tanh Sigmoid Exp Log Sqrt Sin Cos Gelu LayerNormalization SimplifiedLayerNormalization BatchNormalization Conv ConvTranspose GlobalAveragePool AveragePool Elu Selu Softplus HardSwish Dropout Reciprocal Ceil Floor Round");
+    private static readonly FrozenSet<string> axisOfInput = Names("Softmax LogSoftmax Hardmax Concat Gather GatherElements ScatterElements Split TopK ArgMax ArgMin LpNormalization LayerNormalization CumSum");
+    private static readonly FrozenSet<string> spatial = Names("Conv ConvTranspose InstanceNormalization MaxPool AveragePool LpPool GlobalMaxPool GlobalAveragePool GlobalLpPool");
     private static readonly FrozenSet<string> bools = Names("And Or Xor Not");
 
     private static readonly Dictionary<(string Operator, int Input), ElementType[]> fixedInputs = new()
@@ -52,6 +54,19 @@ internal static class TypeRules
             if (bools.Contains(node.OpType) && type != ElementType.Bool) return $"takes bool, but '{name}' is {Word(type)}";
             if (i == 0 && floats.Contains(node.OpType) && !type.IsFloat()) return $"takes floating-point numbers, but '{name}' is {Word(type)}";
         }
+        return null;
+    }
+
+    /// <summary>Axes that the first input does not have, as the rest of a sentence, or null.</summary>
+    public static string? AxisClash(Graph graph, Node node)
+    {
+        if (node.Domain.Length > 0 || node.Input(0) is not { } x) return null;
+        int? rank = graph.TypeOf(x).Shape?.Rank;
+        if (node.OpType == "Transpose" && node.Ints("perm") is { } perm && (!perm.Order().SequenceEqual(Enumerable.Range(0, perm.Length).Select(i => (long)i)) || (rank ?? perm.Length) != perm.Length))
+            return $"has the perm [{string.Join(", ", perm)}], which is no order of the axes of '{x}' {graph.TypeOf(x).Shape}";
+        if (rank < 3 && spatial.Contains(node.OpType)) return $"takes [batch, channels, …], but '{x}' is {graph.TypeOf(x).Shape}";
+        if (axisOfInput.Contains(node.OpType) && node.Has("axis") && rank is { } r && node.Int("axis") is var axis && (axis < -r || axis >= r))
+            return $"has the axis {axis}, but '{x}' has {r} dimensions";
         return null;
     }
 
