@@ -33,6 +33,7 @@ internal sealed class SelectCommand : LiftCommand
     {
         SelectionOptions options = choices.Read(line);
         Tensor[] weights = Weights(line);
+        if (options.Unreduced([.. weights.Select(w => w.Dims)]) is { } idle) output.Note(idle);
         using IDevice open = Ort.Devices.Device.Open(line.GetValue(device)!);
         using var selector = new MaskSelector(options, open);
         Refresh refresh = selector.Select(weights);

@@ -93,6 +93,7 @@ internal sealed class TrainCommand : LiftCommand
         var (cut, skipped) = training.Rows;
         if (cut > 0) output.Note($"{cut} rows were cut at {training.Folder.Settings.Rows.MaxLength} tokens (--max-length).");
         if (skipped > 0) output.Note($"{skipped} rows were left out: no label was left after cutting.");
+        if (training.Unreduced is { } idle) output.Note(idle);
         if (training.Trainer.Step > 0) output.Note($"Goes on after step {training.Trainer.Step} of {training.Trainer.Steps}.");
     }
 

@@ -21,6 +21,17 @@ public sealed record SelectionOptions
     /// <summary>False drops the bases after each refresh (4·m·1.5·r bytes per weight), so that every refresh starts cold; default true.</summary>
     public bool WarmStart { get; init; } = true;
 
+    /// <summary>A sentence where the filter rank reduces nothing for some weights, so that LIFT is plain magnitude selection there; null otherwise.</summary>
+    /// <param name="weights">Dimensions of each weight.</param>
+    public string? Unreduced(IReadOnlyCollection<long[]> weights)
+    {
+        if (!Selection.StartsWith("lift", StringComparison.Ordinal)) return null;
+        long[] sides = [.. weights.Select(dims => Budget.Matrix(dims)).Select(m => Math.Min(m.Rows, m.Columns))];
+        int idle = sides.Count(side => side <= FilterRank);
+        return idle == 0 ? null
+            : $"The filter rank {FilterRank} reduces nothing in {idle} of {sides.Length} weights, whose shorter side is {sides.Where(s => s <= FilterRank).Max()} at most: there the largest entries of the weight itself are taken. Give a smaller --filter-rank.";
+    }
+
     /// <summary>Checks the numbers and the name, before work starts.</summary>
     /// <exception cref="LiftException">There is no such selection, or the filter rank is below 1.</exception>
     public SelectionOptions Check()

@@ -19,7 +19,7 @@ internal sealed class EntryChoice : IDisposable
     public EntryChoice(TrainingSession session, IDevice device, Optimizer optimizer, TrainingOptions options)
     {
         (this.session, this.device, this.optimizer) = (session, device, optimizer);
-        Selector = new MaskSelector(new() { Selection = options.Selection, Budget = options.Budget, FilterRank = options.FilterRank, Seed = options.Seed }, device);
+        Selector = new MaskSelector(options.Choice(), device);
         if (Selector.Needs != Statistic.None) statistics = new WeightStatistics(optimizer.Weights, Selector.Needs);
     }
 

@@ -69,6 +69,9 @@ public sealed record TrainingOptions
     /// <summary>Optimizer steps of a run over data of <paramref name="batchesPerEpoch"/> micro-batches.</summary>
     public int StepsFor(int batchesPerEpoch) => Steps ?? Math.Max(1, (int)Math.Ceiling(Epochs * batchesPerEpoch / Accumulate));
 
+    /// <summary>How entries are chosen, as the selections read it.</summary>
+    public SelectionOptions Choice() => new() { Selection = Selection, Budget = Budget, FilterRank = FilterRank, Seed = Seed };
+
     /// <summary>Checks all options before work starts.</summary>
     /// <exception cref="LiftException">Options are out of range; one message names all of them with their values.</exception>
     public TrainingOptions Check()

@@ -38,6 +38,9 @@ public sealed class TrainingRun : IDisposable
     /// <summary>Rows of the training data that were cut at the maximal length, and rows left out because no label was left.</summary>
     public (int Truncated, int Skipped) Rows { get; private init; }
 
+    /// <summary>A sentence where LIFT's filter rank reduces nothing for some of the trained weights; null otherwise.</summary>
+    public string? Unreduced => Folder.Settings.Training.Choice().Unreduced([.. session.Weights.Select(w => w.Value.Dims)]);
+
     /// <summary>Begins a run in a new folder, after everything it needs was opened and checked.</summary>
     /// <param name="force">True replaces a run that is there.</param>
     /// <exception cref="LiftException">Options, data or prepared folder are wrong, or the folder is taken; nothing in it was changed.</exception>

@@ -6,6 +6,17 @@ namespace Lift.Ort.Tests.Cli;
 public sealed class SelectCommandTests
 {
     [TestMethod]
+    public void Says_where_the_filter_rank_reduces_nothing()
+    {
+        using TempFolder folder = TestFiles.Temp();
+        string model = folder["m.onnx"], positions = folder["p.safetensors"];
+        LiftRun.Here("new", "--width", "16", "--layers", "1", "--heads", "2", "--kv-heads", "1", "--ffn", "24", "--vocab", "32", "-o", model).Good();
+        StringAssert.Contains(LiftRun.Here("select", model, "--filter-rank", "8", "-o", positions).Good().Error, "The filter rank 8 reduces nothing in 2 of 7 weights, whose shorter side is 8 at most");
+        Assert.IsFalse(LiftRun.Here("select", model, "--filter-rank", "7", "-o", positions).Good().Error.Contains("reduces nothing"));
+        Assert.IsFalse(LiftRun.Here("select", model, "--filter-rank", "8", "--selection", "random", "-o", positions).Good().Error.Contains("reduces nothing"));
+    }
+
+    [TestMethod]
     public void Writes_sorted_positions_of_every_weight_the_same_from_model_and_folder()
     {
         using TempFolder folder = TestFiles.Temp();
