@@ -31,9 +31,9 @@ public static partial class WeightCatalog
             for (int i = 0; i < node.Inputs.Count; i++)
                 if (node.Inputs[i].Length > 0)
                     (consumers.TryGetValue(node.Inputs[i], out var list) ? list : consumers[node.Inputs[i]] = []).Add((node, i));
-        bool constants = !graph.Initializers.Values.Any(t => t.Type.IsFloat() && t.Dims.Length > 1 && !graph.Constants.Contains(t.Name) && !graph.Derived.Contains(t.Name));
+        bool constants = !graph.Initializers.Values.Any(t => t.Type.IsFloat() && t.Dims.Length > 1 && !graph.Constants.Contains(t.Name) && !graph.Buffers.Contains(t.Name));
         var heads = scored is null ? [] : Heads(graph, scored);
-        return [.. graph.Initializers.Values.Where(t => t.Type.IsFloat() && t.Count > 0 && (constants || !graph.Constants.Contains(t.Name)) && !graph.Derived.Contains(t.Name) && consumers.ContainsKey(t.Name)).Select(t => Describe(t, consumers, heads))];
+        return [.. graph.Initializers.Values.Where(t => t.Type.IsFloat() && t.Count > 0 && (constants || !graph.Constants.Contains(t.Name)) && !graph.Buffers.Contains(t.Name) && consumers.ContainsKey(t.Name)).Select(t => Describe(t, consumers, heads))];
     }
 
     private static CatalogWeight Describe(Tensor tensor, Dictionary<string, List<(Node Node, int Index)>> consumers, HashSet<Node> heads)

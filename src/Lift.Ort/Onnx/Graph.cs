@@ -33,8 +33,8 @@ public sealed class Graph
     /// <summary>Names of those initializers that the file spells as Constant nodes: numbers of the computation, rarely weights.</summary>
     public HashSet<string> Constants { get; } = [];
 
-    /// <summary>Names of those initializers that no file holds: numbers that a lowering brought along, never weights.</summary>
-    internal HashSet<string> Derived { get; } = [];
+    /// <summary>Names of those initializers that are never weights: numbers that a lowering brought along, and tables that a fused operator calls so (cosines, sines).</summary>
+    internal HashSet<string> Buffers { get; } = [];
 
     public List<Node> Nodes { get; } = [];
 
@@ -119,7 +119,7 @@ public sealed class Graph
         string name = NewName(Scope is null ? stem : $"{Scope}/{stem}");
         Tensor tensor = Tensor.From(name, values, dims ?? [values.Length]);
         Initializers.Add(name, tensor);
-        if (Scope is not null) Derived.Add(name);
+        if (Scope is not null) Buffers.Add(name);
         Types[name] = tensor.TensorType;
         return Var(name);
     }
@@ -133,7 +133,7 @@ public sealed class Graph
         copy.Outputs.AddRange(Outputs);
         foreach (var (k, v) in Initializers) copy.Initializers.Add(k, v);
         copy.Constants.UnionWith(Constants);
-        copy.Derived.UnionWith(Derived);
+        copy.Buffers.UnionWith(Buffers);
         copy.Nodes.AddRange(Nodes.Select(n => n.Clone()));
         copy.Functions.AddRange(Functions);
         foreach (var (k, v) in Types) copy.Types[k] = v;

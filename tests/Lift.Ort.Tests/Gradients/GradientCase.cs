@@ -11,6 +11,12 @@ internal sealed record GradientCase(string Note, Tensor?[] Inputs, Action<Node>?
     /// <summary>Outputs that the node lists without a name.</summary>
     public int[] Absent { get; init; } = [];
 
+    /// <summary>Outputs that a lowering need not reproduce.</summary>
+    public int[] NotCompared { get; init; } = [];
+
+    /// <summary>Elements of output 0 that a lowering must reproduce.</summary>
+    public Range Compared { get; init; } = ..;
+
     /// <summary>Sees the graph after the node was added, for operators that need something around them.</summary>
     public float Step { get; init; } = 1e-2f;
 }
@@ -31,6 +37,12 @@ internal static class CaseData
     public static Tensor L(params long[] values) => Tensor.From<long>("i", values, values.Length);
 
     public static Tensor L(long[] dims, params long[] values) => Tensor.From<long>("i", values, dims);
+
+    public static Tensor I(params int[] values) => Tensor.From<int>("i", values, values.Length);
+
+    public static Tensor I(long[] dims, params int[] values) => Tensor.From<int>("i", values, dims);
+
+    public static Tensor S(int value) => Tensor.Scalar("s", value);
 
     public static Tensor S(long value) => Tensor.Scalar("s", value);
 

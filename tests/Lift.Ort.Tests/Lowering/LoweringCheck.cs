@@ -11,6 +11,7 @@ internal static class LoweringCheck
     public static void Run(string op, GradientCase c)
     {
         Dictionary<string, float[]> expected = Evaluate(Build(op, c, symbolic: false), c);
+        foreach (int index in c.NotCompared) expected.Remove(index == 0 ? "y" : $"y.{index}");
         foreach (bool symbolic in new[] { false, true })
         {
             Graph lowered = LoweredGraph.Of(Build(op, c, symbolic));
@@ -19,7 +20,8 @@ internal static class LoweringCheck
             foreach (var (name, values) in expected)
             {
                 Assert.AreEqual(values.Length, actual[name].Length, $"{op} ({c.Note}, symbolic {symbolic}): size of output {name}");
-                for (int i = 0; i < values.Length; i++) Assert.AreEqual(values[i], actual[name][i], 2e-5f * (1 + Math.Abs(values[i])), $"{op} ({c.Note}, symbolic {symbolic}): output {name}[{i}]");
+                var (start, count) = name == "y" ? c.Compared.GetOffsetAndLength(values.Length) : (0, values.Length);
+                for (int i = start; i < start + count; i++) Assert.AreEqual(values[i], actual[name][i], 2e-5f * (1 + Math.Abs(values[i])), $"{op} ({c.Note}, symbolic {symbolic}): output {name}[{i}]");
             }
         }
     }
