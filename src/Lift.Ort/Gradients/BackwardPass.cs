@@ -17,7 +17,7 @@ internal sealed class BackwardPass
         foreach (Node node in graph.Nodes)
         {
             if (GradientRules.IsConstant(node.Operator) || !node.Inputs.Any(active.Contains)) continue;
-            active.UnionWith(node.Outputs.Where(o => o.Length > 0 && MayBeFloat(graph.TypeOf(o).Element)));
+            active.UnionWith(node.Outputs.Where(o => o.Length > 0 && MayBeFloat(graph.TypeOf(o).Element) && !graph.Detached.Contains(o)));
         }
     }
 
@@ -26,7 +26,7 @@ internal sealed class BackwardPass
     {
         var reaching = new HashSet<string> { output };
         foreach (Node node in graph.Nodes.AsEnumerable().Reverse())
-            if (!GradientRules.IsConstant(node.Operator) && node.Outputs.Any(reaching.Contains))
+            if (!GradientRules.IsConstant(node.Operator) && node.Outputs.Any(o => reaching.Contains(o) && !graph.Detached.Contains(o)))
                 reaching.UnionWith(node.Inputs.Where(i => i.Length > 0 && MayBeFloat(graph.TypeOf(i).Element)));
         return reaching;
     }

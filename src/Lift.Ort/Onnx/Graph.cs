@@ -38,6 +38,9 @@ public sealed class Graph
 
     public List<Node> Nodes { get; } = [];
 
+    /// <summary>Values through which no gradient passes, whatever their operator; see <see cref="GraphOps.Detach"/>.</summary>
+    internal HashSet<string> Detached { get; } = [];
+
     public List<FunctionProto> Functions { get; } = [];
 
     /// <summary>What is known of each value (inputs, initializers, node outputs), by name; filled by <see cref="ShapeInference"/>.</summary>
@@ -134,6 +137,7 @@ public sealed class Graph
         foreach (var (k, v) in Initializers) copy.Initializers.Add(k, v);
         copy.Constants.UnionWith(Constants);
         copy.Buffers.UnionWith(Buffers);
+        copy.Detached.UnionWith(Detached);
         copy.Nodes.AddRange(Nodes.Select(n => n.Clone()));
         copy.Functions.AddRange(Functions);
         foreach (var (k, v) in Types) copy.Types[k] = v;
