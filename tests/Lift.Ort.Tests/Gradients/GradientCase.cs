@@ -17,6 +17,9 @@ internal sealed record GradientCase(string Note, Tensor?[] Inputs, Action<Node>?
     /// <summary>Elements of output 0 that a lowering must reproduce.</summary>
     public Range Compared { get; init; } = ..;
 
+    /// <summary>True: the rule sees symbols for the dimensions of input 0.</summary>
+    public bool Dynamic { get; init; }
+
     /// <summary>Sees the graph after the node was added, for operators that need something around them.</summary>
     public float Step { get; init; } = 1e-2f;
 }

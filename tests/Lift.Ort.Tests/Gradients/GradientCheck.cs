@@ -37,7 +37,7 @@ internal static class GradientCheck
                 double numeric = (Loss(c.Step) - Loss(-c.Step)) / (2 * c.Step);
                 double analyticAlong = d.Zip(analytic[i + 1], (a, b) => (double)a * b).Sum();
                 double scale = Math.Max(1, analytic[i + 1].Sum(g => Math.Abs((double)g)));
-                Assert.AreEqual(numeric, analyticAlong, 6e-3 * scale, $"{op} ({c.Note}): input {compared[i]}, direction {direction}");
+                Assert.AreEqual(numeric, analyticAlong, 6e-3 * scale, $"{op} ({c.Note}{(c.Dynamic ? ", dynamic" : "")}): input {compared[i]}, direction {direction}");
             }
         }
     }
@@ -55,6 +55,7 @@ internal static class GradientCheck
             graph.Initializers.Add(t.Name, t);
             if (t.Type == ElementType.Float) weights[t.Name] = t;
         }
+        if (c.Dynamic) graph.Types["x0"] = new(ElementType.Float, new Shape([.. c.Inputs[0]!.Dims.Select((_, i) => (Dim)$"n{i}")]));
         string domain = op.Contains('.') ? op[..op.LastIndexOf('.')] : "";
         Var[] outputs = graph.AddMany(op[(op.LastIndexOf('.') + 1)..], c.Outputs, inputs, c.Attributes, domain, "y");
         foreach (int absent in c.Absent) graph.Nodes[0].Outputs[absent] = "";
