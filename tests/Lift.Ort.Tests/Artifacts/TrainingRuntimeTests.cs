@@ -14,7 +14,7 @@ public sealed class TrainingRuntimeTests
 {
     private const double LearningRate = 0.001; // what a new session of the training runtime starts with
 
-    public static IEnumerable<object[]> Models => new[] { "mlp", "llama-tiny", "gpt2-tiny", "bert-tiny", "mobilenetv2-tiny", "stories260k" }.Select(m => new object[] { m });
+    public static IEnumerable<object[]> Models => new[] { "mlp", "llama-tiny", "gpt2-tiny", "bert-tiny", "mobilenetv2-tiny", "mobilenetv2-bn-tiny", "densenet-bn-tiny", "stories260k" }.Select(m => new object[] { m });
 
     [TestMethod]
     [DynamicData(nameof(Models))]
