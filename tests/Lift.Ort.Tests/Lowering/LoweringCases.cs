@@ -10,6 +10,12 @@ internal static partial class LoweringCases
     public static readonly Dictionary<string, GradientCase[]> Table = new()
     {
         ["com.microsoft.GroupQueryAttention"] = GroupQuery(),
+        ["com.microsoft.MultiHeadAttention"] = MultiHead(),
+        ["com.microsoft.Attention"] = WithProjection(),
+        ["Attention"] = Standard(),
+        ["com.microsoft.RotaryEmbedding"] = Rotary(),
+        ["com.microsoft.GemmaRotaryEmbedding"] = Gemma(),
+        ["RotaryEmbedding"] = StandardRotary(),
         ["com.microsoft.SkipLayerNormalization"] =
         [
             new("plain", [F([2, 3, 8]), F([2, 3, 8], seed: 2), F([8], 0.5f, 1.5f), F([8])], n => n.With("epsilon", 1e-5f)),
