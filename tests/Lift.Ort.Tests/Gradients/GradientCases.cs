@@ -120,14 +120,11 @@ internal static class GradientCases
         ["SoftmaxCrossEntropyLoss"] = [new("mean", [F([4, 5]), L([4], 1, -100, 0, 4)], n => n.With("ignore_index", -100L)), new("no ignore", [F([3, 4]), L([3], 1, 0, 3)])],
         ["LayerNormalization"] = [new("bias", [F([2, 3, 5]), F([5], 0.5f, 1.5f), F([5])]), new("no bias", [F([4, 5]), F([5], 0.5f, 1.5f)]), new("two axes", [F([2, 3, 4]), F([3, 4], 0.5f, 1.5f), F([3, 4])], n => n.With("axis", 1L))],
         ["SimplifiedLayerNormalization"] = [new("plain", [F([2, 3, 5]), F([5], 0.5f, 1.5f)])],
-        ["BatchNormalization"] = [new("2d", [F([2, 3, 2, 2]), F([3], 0.5f, 1.5f), F([3]), F([3], seed: 2), F([3], 0.5f, 1)]) { Vary = [0, 1, 2] }, new("flat", [F([4, 3]), F([3], 0.5f, 1.5f), F([3]), F([3], seed: 2), F([3], 0.5f, 1)]) { Vary = [0, 1, 2] }],
-        ["InstanceNormalization"] = [new("2d", [F([2, 3, 2, 3]), F([3], 0.5f, 1.5f), F([3])])],
-        ["LpNormalization"] = [new("l2", [F([2, 4])]), new("l1", [F([2, 4])], n => n.With("p", 1L)) { Step = 1e-3f }],
     };
 
     static GradientCases()
     {
-        foreach (var (op, cases) in ConvolutionCases.Table) Table.Add(op, cases);
+        foreach (var (op, cases) in ConvolutionCases.Table.Concat(NormalizationCases.Table)) Table.Add(op, cases);
     }
 
     private static GradientCase[] Unary(float low = -1.5f, float high = 1.5f) => [new("matrix", [F([2, 5], low, high)]), new("scalar", [F([], low, high)])];

@@ -15,7 +15,11 @@ internal static class Pools
         {
             foreach (var attribute in b.Node.Attributes.Values.Where(a => a.Name != "storage_order")) n.Set(attribute);
         })[1];
-        return [b.Like(ScatterFlat(b, dims, positions, b.Dy, x.Element), x)];
+        // A window without a maximum (all NaN or −∞) has a negative position: it goes to one more element at the end, which is cut off again.
+        Var count = b.Graph.Add("ReduceProd", [dims], n => n.With("keepdims", 1L)), zeros = (count + b.Graph.Longs(1)).Filled(0).Cast(x.Element);
+        Var known = b.Graph.Add("Max", [positions.Reshape(-1), b.Graph.Longs(-1)]);
+        Var flat = b.Graph.Add("ScatterElements", [zeros, known, b.Dy.Reshape(-1)], n => n.With("axis", 0L).With("reduction", "add"));
+        return [b.Like(b.Graph.Add("Slice", [flat, b.Graph.Longs(0), count]).Reshape(dims), x)];
     }
 
     /// <summary>y = zeros with x at the positions that MaxPool's Indices name ⇒ dx = dy at those positions</summary>
@@ -78,13 +82,6 @@ internal static class Pools
         Var first = b.Graph.Add("ArgMax", [rows], n => n.With("axis", 2L));
         Var zeros = rows.ShapeOf().Filled(0).Cast(x.Element), flat = b.Dy.Reshape(b.Graph.Longs(0, 0, 1));
         return [b.Like(b.Graph.Add("ScatterElements", [zeros, first, flat], n => n.With("axis", 2L)).Reshape(dims), x)];
-    }
-
-    /// <summary>Values added into zeros of shape <paramref name="dims"/> at flat positions.</summary>
-    public static Var ScatterFlat(Backward b, Var dims, Var positions, Var values, ElementType element)
-    {
-        Var zeros = b.Graph.Add("ReduceProd", [dims], n => n.With("keepdims", 1L)).Filled(0).Cast(element);
-        return b.Graph.Add("ScatterElements", [zeros, positions.Reshape(-1), values.Reshape(-1)], n => n.With("axis", 0L).With("reduction", "add")).Reshape(dims);
     }
 
     private static Var Slope(Backward b, Var x, long p) => p switch
