@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using Lift.Ort.Onnx.Reading;
 
 namespace Lift.Ort.Onnx;
 
@@ -26,6 +27,12 @@ public sealed class Node(string opType, string domain, IEnumerable<string> input
 
     /// <summary>The name of output <paramref name="index"/>, or null where it is absent or empty.</summary>
     public string? Output(int index) => index < Outputs.Count && Outputs[index].Length > 0 ? Outputs[index] : null;
+
+    /// <summary>The subgraphs of If, Loop and Scan.</summary>
+    internal IEnumerable<GraphProto> Subgraphs => Attributes.Values.SelectMany(SubgraphNames.Of);
+
+    /// <summary>Values that subgraphs of this node take from outside without being among its inputs.</summary>
+    internal IEnumerable<string> Captured => Subgraphs.SelectMany(SubgraphNames.Captured).Distinct();
 
     public bool Has(string attribute) => Attributes.ContainsKey(attribute);
 
