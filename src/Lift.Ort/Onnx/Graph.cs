@@ -18,6 +18,9 @@ public sealed class Graph
     /// <summary>Version of the standard operators; 17 to 21 after reading.</summary>
     public int Opset { get; set; } = 17;
 
+    /// <summary>Version in which the nodes inside subgraphs are written; 0 where it is <see cref="Opset"/>. Subgraphs travel as they are until they are unfolded.</summary>
+    internal int SubgraphOpset { get; set; }
+
     public int IrVersion { get; set; } = 8;
 
     /// <summary>Imported domains other than the standard one, with their versions.</summary>
@@ -130,7 +133,7 @@ public sealed class Graph
     /// <summary>A copy whose lists can be changed without touching this graph; tensors' bytes are shared.</summary>
     public Graph Clone()
     {
-        var copy = new Graph { Name = Name, Opset = Opset, IrVersion = IrVersion };
+        var copy = new Graph { Name = Name, Opset = Opset, SubgraphOpset = SubgraphOpset, IrVersion = IrVersion };
         foreach (var (k, v) in Domains) copy.Domains[k] = v;
         copy.Inputs.AddRange(Inputs);
         copy.Outputs.AddRange(Outputs);

@@ -6,6 +6,14 @@ namespace Lift.Ort.Onnx;
 /// <summary>One operation of a graph. An empty input or output name means "not given", as in ONNX.</summary>
 public sealed class Node(string opType, string domain, IEnumerable<string> inputs, IEnumerable<string> outputs, string name = "")
 {
+    /// <summary>A node as a file spells it.</summary>
+    internal static Node Of(NodeProto proto)
+    {
+        var node = new Node(proto.OpType, proto.Domain, proto.Input, proto.Output, proto.Name);
+        foreach (AttributeProto attribute in proto.Attribute) node.Attributes[attribute.Name] = attribute;
+        return node;
+    }
+
     public string OpType { get; set; } = opType;
 
     /// <summary>"" for standard ONNX operators ("ai.onnx" is normalised to it), "com.microsoft" for ONNX Runtime's.</summary>

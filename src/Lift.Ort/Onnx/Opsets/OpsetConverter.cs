@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using Lift.Ort.Onnx.Reading;
 
 namespace Lift.Ort.Onnx.Opsets;
 
@@ -53,22 +54,29 @@ internal static class OpsetConverter
         graph.Nodes.Clear();
         foreach (Node node in nodes)
         {
-            List<Node> result = [node];
-            if (from < Lowest) CheckSubgraphs(graph, node, path);
-            for (int version = from + 1; version <= Lowest; version++) result = [.. result.SelectMany(n => Apply(graph, n, path, raising.GetValueOrDefault((n.Operator, version))))];
-            if (from > Highest && wider.Contains(node.Operator) && node.Inputs.Any(i => graph.TypeOf(i).Element == ElementType.BFloat16))
-            {
-                ComputeWide(graph, node);
-                continue;
-            }
-            if (from > Highest) result = Apply(graph, node, path, lowering.GetValueOrDefault(node.Operator));
-            foreach (Node n in result)
+            foreach (Node n in Convert(graph, node, from, path))
             {
                 graph.Nodes.Add(n);
                 ShapeInference.Infer(graph, n);
             }
         }
         graph.Opset = Math.Clamp(from, Lowest, Highest);
+        if (graph.Opset != from && graph.Nodes.Exists(n => n.Subgraphs.Any())) graph.SubgraphOpset = from;
+    }
+
+    /// <summary>What says the same as a node of opset <paramref name="from"/> in the range and is not in the graph yet; the types of its inputs are known.</summary>
+    /// <exception cref="LiftException">The range cannot say it.</exception>
+    public static List<Node> Convert(Graph graph, Node node, int from, string path)
+    {
+        List<Node> result = [node];
+        for (int version = from + 1; version <= Lowest; version++) result = [.. result.SelectMany(n => Apply(graph, n, path, raising.GetValueOrDefault((n.Operator, version))))];
+        if (from > Highest && wider.Contains(node.Operator) && node.Inputs.Any(i => graph.TypeOf(i).Element == ElementType.BFloat16))
+        {
+            ComputeWide(graph, node);
+            return [];
+        }
+        if (from > Highest) result = Apply(graph, node, path, lowering.GetValueOrDefault(node.Operator));
+        return result;
     }
 
     private static List<Node> Apply(Graph graph, Node node, string path, Action<NodeRewrite>? rule)
@@ -78,15 +86,23 @@ internal static class OpsetConverter
         return rewrite.Result;
     }
 
-    /// <summary>Subgraphs travel as they are, so they must not hold an old form.</summary>
-    private static void CheckSubgraphs(Graph graph, Node node, string path)
+    /// <summary>Subgraphs that are left travel as they are, so they must hold only what the graph's opset can say.</summary>
+    /// <exception cref="LiftException">Names the node and the operator inside it.</exception>
+    public static void CheckSubgraphs(Graph graph)
     {
-        foreach (NodeProto inner in node.Attributes.Values.SelectMany(a => a.G is null ? a.Graphs : a.Graphs.Append(a.G)).SelectMany(g => g.Node))
+        int from = graph.SubgraphOpset;
+        if (from == 0 || from == graph.Opset) return;
+        foreach (Node node in graph.Nodes)
         {
-            bool old = raising.Keys.Any(k => k.Operator == inner.OpType && k.Version > graph.Opset);
-            if (old) throw new NodeRewrite(graph, node, path).Refuse($"its subgraph uses an old form of {inner.OpType} '{inner.Name}'; export the model with opset {Lowest} or later");
+            foreach (NodeProto inner in node.Subgraphs.SelectMany(Inner))
+            {
+                bool other = raising.Keys.Any(k => k.Operator == inner.OpType && k.Version > from) || (from > Highest && lowering.ContainsKey(inner.OpType));
+                if (other) throw new LiftException($"{node} stays as it is, and its subgraph uses {inner.OpType} '{inner.Name}' in the form of opset {from}, which opset {graph.Opset} does not know; export the model with opset {Lowest} to {Highest}.");
+            }
         }
     }
+
+    private static IEnumerable<NodeProto> Inner(GraphProto graph) => graph.Node.SelectMany(n => n.Attribute.SelectMany(SubgraphNames.Of).SelectMany(Inner).Prepend(n));
 
     /// <summary>Casts a node's bfloat16 inputs to float32 and its float32 outputs back.</summary>
     private static void ComputeWide(Graph graph, Node node)

@@ -69,9 +69,7 @@ internal sealed class GraphReader(MappedFile file, Skeleton skeleton)
             return;
         }
         Inline(proto);
-        var node = new Node(proto.OpType, proto.Domain, proto.Input, proto.Output, proto.Name);
-        foreach (var attribute in proto.Attribute) node.Attributes[attribute.Name] = attribute;
-        graph.Nodes.Add(node);
+        graph.Nodes.Add(Node.Of(proto));
     }
 
     private void Define(Graph graph, Tensor tensor)
