@@ -42,6 +42,9 @@ public sealed class Node(string opType, string domain, IEnumerable<string> input
     /// <summary>Values that subgraphs of this node take from outside without being among its inputs.</summary>
     internal IEnumerable<string> Captured => Subgraphs.SelectMany(SubgraphNames.Captured).Distinct();
 
+    /// <summary>All values that the node reads: its inputs, and what its subgraphs take from outside.</summary>
+    internal IEnumerable<string> Reads => Attributes.Count == 0 ? Inputs : Inputs.Concat(Captured);
+
     public bool Has(string attribute) => Attributes.ContainsKey(attribute);
 
     public long Int(string attribute, long otherwise = 0) => Attributes.TryGetValue(attribute, out var a) ? a.I : otherwise;

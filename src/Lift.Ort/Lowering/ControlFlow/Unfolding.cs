@@ -15,9 +15,10 @@ internal sealed class Unfolding
 
     private readonly Graph graph;
     private readonly KnownNumbers numbers;
+    private readonly HashSet<string> nodeNames; // ONNX Runtime wants them different
     private int depth;
 
-    private Unfolding(Graph graph) => (this.graph, numbers) = (graph, new(graph));
+    private Unfolding(Graph graph, IEnumerable<Node> nodes) => (this.graph, numbers, nodeNames) = (graph, new(graph), [.. nodes.Select(n => n.Name)]);
 
     /// <summary>The graph without cache and settled control flow; <paramref name="source"/> itself where it has neither.</summary>
     /// <param name="keepPresent">True leaves a decoder's presents among the outputs.</param>
@@ -31,7 +32,7 @@ internal sealed class Unfolding
         graph.Nodes.Clear();
         if (cache) EmptyCache.Fill(graph, keepPresent);
         else ShapeInference.InferInputs(graph);
-        var unfolding = new Unfolding(graph);
+        var unfolding = new Unfolding(graph, source.Nodes);
         foreach (Node node in source.Nodes) unfolding.Visit(node.Clone());
         unfolding.DropUnused(source);
         return graph;
@@ -81,6 +82,8 @@ internal sealed class Unfolding
     {
         foreach (Node node in nodes)
         {
+            string stem = node.Name;
+            for (int i = 1; stem.Length > 0 && !nodeNames.Add(node.Name); i++) node.Name = $"{stem}_{i}";
             string? outer = graph.Scope;
             graph.Scope = node.Outputs.FirstOrDefault(o => o.Length > 0);
             List<Node> converted = graph.SubgraphOpset == 0 || node.Subgraphs.Any() ? [node] : OpsetConverter.Convert(graph, node, graph.SubgraphOpset, "the model");

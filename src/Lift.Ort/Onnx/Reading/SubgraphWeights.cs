@@ -82,12 +82,12 @@ internal sealed unsafe class SubgraphWeights
 
     private void Collect(GraphProto graph, string branch, string owner, string stem, TensorReader reader)
     {
-        var inputs = graph.Input.Select(i => i.Name).ToHashSet();
+        HashSet<string> border = [.. graph.Input.Select(i => i.Name), .. graph.Output.Select(o => o.Name)]; // a subgraph must not give out a value from outside
         for (int i = 0; i < graph.Initializer.Count; i++)
         {
             TensorProto proto = graph.Initializer[i];
             var type = (ElementType)proto.DataType;
-            if (type.Bits() == 0 || proto.Name.Length == 0 || inputs.Contains(proto.Name)) continue;
+            if (type.Bits() == 0 || proto.Name.Length == 0 || border.Contains(proto.Name)) continue;
             Tensor tensor = reader.Read(proto, proto.Name);
             if (type.IsFloat() ? tensor.Count > 0 : tensor.ByteLength >= Large) entries.Add(new(Place(branch, i), branch, owner, stem, graph, proto, tensor));
         }

@@ -33,4 +33,42 @@ public sealed class DecoderTrainingTests
         }
         Assert.IsEmpty(wrong, string.Join("; ", wrong));
     }
+
+    /// <summary>The exported file keeps its cache and its If; only the bytes of weights differ, in both branches where both hold a weight.</summary>
+    [TestMethod]
+    [DynamicData(nameof(RecordedDecoder.Rows), typeof(RecordedDecoder))]
+    public void Only_weights_differ_in_what_goes_out(string name)
+    {
+        var decoder = new RecordedDecoder(name);
+        using TempFolder temp = TestFiles.Temp();
+        Graph source = OnnxFile.Read(decoder.Path);
+        string[] weights = [.. TrainingGraph.Build(source, new() { Loss = decoder.Loss, Train = ["*"] }).Trainable.Select(w => w.Name)];
+        var changed = weights.ToDictionary(w => w, w => source.Initializers[w].Copy());
+        foreach (Tensor tensor in changed.Values)
+            foreach (ref float v in tensor.AsSpan<float>()) v += 0.5f;
+        OnnxFile.Replace(decoder.Path, changed, temp["out.onnx"]);
+
+        ModelProto before = ModelProto.Parser.ParseFrom(File.ReadAllBytes(decoder.Path)), after = ModelProto.Parser.ParseFrom(File.ReadAllBytes(temp["out.onnx"]));
+        var old = Tensors(before.Graph).ToArray();
+        var now = Tensors(after.Graph).ToArray();
+        int differ = 0;
+        foreach (var (a, b) in old.Zip(now))
+        {
+            if (!a.RawData.Equals(b.RawData)) differ++;
+            b.RawData = a.RawData;
+        }
+        Assert.AreEqual(before, after, "graph, inputs, outputs and storage are the same");
+        Assert.AreEqual(name == "gpt2-merged-apart" ? 2 * weights.Length : weights.Length, differ);
+        Graph again = OnnxFile.Read(temp["out.onnx"]);
+        foreach (string w in weights) CollectionAssert.AreEqual(changed[w].AsSpan<byte>().ToArray(), again.Initializers[w].AsSpan<byte>().ToArray(), w);
+    }
+
+    private static IEnumerable<TensorProto> Tensors(GraphProto graph) => graph.Initializer.Concat(graph.Node.SelectMany(n => n.Attribute).Where(a => a.G is not null).SelectMany(a => Tensors(a.G)));
+
+    [TestMethod]
+    public void A_decoder_that_knows_its_encoder_by_a_cache_only_is_refused()
+    {
+        Graph graph = OnnxFile.Read(Path.Combine(Path.GetDirectoryName(new RecordedDecoder("t5-merged").Path)!, "with-past.onnx"));
+        StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => TrainingGraph.Build(graph, new() { Loss = "cross-entropy" })).Message, "'past_key_values.0.encoder.key' holds what the decoder once computed from its encoder");
+    }
 }
