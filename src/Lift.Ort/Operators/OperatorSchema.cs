@@ -25,7 +25,7 @@ internal sealed record Parameter(string Name, string Type, Presence Presence)
 /// <summary>
 /// The signature of an operator in ONNX Runtime's own words, and how a node of it becomes a kernel. Parameters are written
 /// <c>name: type</c>, with <c>?</c> after an optional and <c>*</c> after a repeated name; a type is an element type of ONNX or a variable:
-/// T (float or double), I and L (int64 or int32), V (those and bool), any.
+/// T (float or double), I and L (int64 or int32), S (all four), V (those and bool), any.
 /// </summary>
 internal sealed class OperatorSchema(string name, string[] inputs, string[] outputs, Func<NodeAttributes, OperatorKernel> create)
 {
@@ -34,6 +34,7 @@ internal sealed class OperatorSchema(string name, string[] inputs, string[] outp
         ["T"] = [ElementType.Float, ElementType.Double],
         ["I"] = [ElementType.Int64, ElementType.Int32],
         ["L"] = [ElementType.Int64, ElementType.Int32],
+        ["S"] = [ElementType.Float, ElementType.Double, ElementType.Int64, ElementType.Int32],
         ["V"] = [ElementType.Float, ElementType.Double, ElementType.Int64, ElementType.Int32, ElementType.Bool],
         ["any"] = [ElementType.Undefined], // ONNX Runtime's word for: every type
         ["float"] = [ElementType.Float],

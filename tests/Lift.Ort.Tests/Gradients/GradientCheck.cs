@@ -37,31 +37,26 @@ internal static class GradientCheck
                 double numeric = (Loss(c.Step) - Loss(-c.Step)) / (2 * c.Step);
                 double analyticAlong = d.Zip(analytic[i + 1], (a, b) => (double)a * b).Sum();
                 double scale = Math.Max(1, analytic[i + 1].Sum(g => Math.Abs((double)g)));
-                Assert.AreEqual(numeric, analyticAlong, 6e-3 * scale, $"{op} ({c.Note}{(c.Dynamic ? ", dynamic" : "")}): input {compared[i]}, direction {direction}");
+                Assert.AreEqual(numeric, analyticAlong, 6e-3 * scale, $"{op} ({c.Note}): input {compared[i]}, direction {direction}");
             }
         }
     }
 
-    private static (Graph Graph, Dictionary<string, Tensor> Weights, string Loss) Build(string op, GradientCase c)
+    /// <summary>A graph of the case's node and a scalar loss over all its float outputs; the inputs are the initializers x0, x1, …</summary>
+    public static (Graph Graph, string Loss) Forward(string op, GradientCase c)
     {
         var graph = new Graph { Opset = c.Opset, IrVersion = 8, Domains = { ["com.microsoft"] = 1 } };
-        var weights = new Dictionary<string, Tensor>();
         var inputs = new List<Var?>();
         for (int i = 0; i < c.Inputs.Length; i++)
         {
             Tensor? t = c.Inputs[i]?.Rename($"x{i}");
             inputs.Add(t is null ? null : graph.Var(t.Name));
-            if (t is null) continue;
-            graph.Initializers.Add(t.Name, t);
-            if (t.Type == ElementType.Float) weights[t.Name] = t;
+            if (t is not null) graph.Initializers.Add(t.Name, t);
         }
-        if (c.Dynamic) graph.Types["x0"] = new(ElementType.Float, new Shape([.. c.Inputs[0]!.Dims.Select((_, i) => (Dim)$"n{i}")]));
         string domain = op.Contains('.') ? op[..op.LastIndexOf('.')] : "";
         Var[] outputs = graph.AddMany(op[(op.LastIndexOf('.') + 1)..], c.Outputs, inputs, c.Attributes, domain, "y");
-        foreach (int absent in c.Absent) graph.Nodes[0].Outputs[absent] = "";
-        outputs = [.. outputs.Where(o => graph.Nodes[0].Outputs.Contains(o.Name))];
         // A weighted sum of all float outputs, each element with a weight of its own, so that no element's gradient can hide.
-        Var loss = outputs.Where((o, i) => i == 0 || o.Element == ElementType.Float).Select((y, n) =>
+        var loss = outputs.Where((o, i) => i == 0 || o.Element == ElementType.Float).Select((y, n) =>
         {
             Var flat = y.Reshape(-1);
             Var count = flat.ShapeOf();
@@ -69,12 +64,17 @@ internal static class GradientCheck
             Var weight = graph.Add("Sin", [ramp * 1.7 + (n + 1)]);
             return (flat * weight).ReduceSum([0], keepDims: false);
         }).Aggregate((a, b) => a + b);
-        if (Lowerings.Has(op)) graph = LoweredGraph.Of(graph);
-        graph.Opset = Math.Min(graph.Opset, 21);
+        return (graph, loss.Name);
+    }
+
+    private static (Graph Graph, Dictionary<string, Tensor> Weights, string Loss) Build(string op, GradientCase c)
+    {
+        var (graph, loss) = Forward(op, c);
+        var weights = graph.Initializers.Values.Where(t => t.Type == ElementType.Float && t.Name.StartsWith('x')).ToDictionary(t => t.Name);
         string[] varied = [.. (c.Vary ?? [.. Enumerable.Range(0, c.Inputs.Length)]).Select(i => $"x{i}").Where(weights.ContainsKey)];
-        var gradients = BackwardPass.Run(graph, loss.Name, varied);
+        var gradients = BackwardPass.Run(graph, loss, varied);
         foreach (string w in varied) graph.Nodes.Add(new Node("Identity", "", [gradients[w].Name], [TrainingGraph.GradientOf(w)]));
-        return (graph, weights, loss.Name);
+        return (graph, weights, loss);
     }
 
     private static InferenceSession Open(Graph graph, string[] outputs)

@@ -141,6 +141,10 @@ internal static class InferenceCases
         new("MatMul", [F(4), F(4)]),
         new("MatMulInteger", [U8(2, 3), U8(3, 4)]),
         new("Gemm", [F(3, 2), F(4, 3), F(4)], n => n.With("transA", 1L).With("transB", 1L)),
+        new("Det", [F(2, 3, 3)]),
+        new("com.microsoft.Inverse", [F(2, 3, 3)]),
+        new("Einsum", [F(2, 3, 4), F(2, 4, 5)], n => n.With("equation", "...ij,...jk->...ki")),
+        new("Einsum", [F(2, 3, 3)], n => n.With("equation", "bii->bi")),
         new("Einsum", [F(2, 3, 4), F(2, 4, 5)], n => n.With("equation", "bij, bjk -> bik")),
         new("Einsum", [F(2, 3), F(3, 4)], n => n.With("equation", "ij,jk")),
         new("Conv", [F(2, 4, 9, 8), F(6, 2, 3, 2)], n => n.With("group", 2L).With("strides", [2L, 3]).With("pads", [1L, 0, 1, 2]).With("dilations", [2L, 1])),
@@ -200,11 +204,13 @@ internal static class InferenceCases
     /// <summary>A stock ONNX Runtime has no kernels for these: what they put out is written down here.</summary>
     private static IEnumerable<InferenceCase> OfTraining =>
     [
-        .. "SoftmaxGrad SoftmaxGrad_13 LogSoftmaxGrad LogSoftmaxGrad_13 SigmoidGrad TanhGrad ReluGrad QuickGeluGrad GeluGrad FastGeluGrad BiasGeluGrad_dX BiasFastGeluGrad_dX LeakyReluGrad EluGrad HardSigmoidGrad DropoutGrad Scale"
+        .. "SoftmaxGrad SoftmaxGrad_13 LogSoftmaxGrad LogSoftmaxGrad_13 SigmoidGrad TanhGrad ReluGrad QuickGeluGrad GeluGrad FastGeluGrad BiasGeluGrad_dX BiasFastGeluGrad_dX LeakyReluGrad EluGrad HardSigmoidGrad DropoutGrad Scale SinGrad ScaledSum FakeQuantGrad"
             .Split(' ').Select(op => new InferenceCase($"com.microsoft.{op}", [F(2, 3), F(2, 3)], null, 1, ["float[2, 3]"])),
         .. "SoftmaxCrossEntropyLossInternalGrad SoftmaxCrossEntropyLossGrad NegativeLogLikelihoodLossInternalGrad"
             .Split(' ').Select(op => new InferenceCase($"com.microsoft.{op}", [F(), F(2, 3), I(2)], null, 1, ["float[2, 3]"])),
-        .. "SoftmaxCrossEntropyLossInternal NegativeLogLikelihoodLossInternal".Split(' ').Select(op => new InferenceCase($"com.microsoft.{op}", [F(2, 3), I(2)], null, 1, ["float[]"])),
+        .. "com.microsoft.SoftmaxCrossEntropyGrad SparseSoftmaxCrossEntropyGrad".Split(' ').Select(op => new InferenceCase(op, [F(), F(2, 3), F(2, 3)], null, 1, ["float[2, 3]"])),
+        .. "com.microsoft.SoftmaxCrossEntropy SparseSoftmaxCrossEntropy".Split(' ').Select(op => new InferenceCase(op, [F(2, 3), F(2, 3)], null, 2, ["float[]", "float[2, 3]"])),
+        .. "SoftmaxCrossEntropyLossInternal NegativeLogLikelihoodLossInternal NegativeLogLikelihoodLossInternal2".Split(' ').Select(op => new InferenceCase($"com.microsoft.{op}", [F(2, 3), I(2)], null, 1, ["float[]"])),
         .. "LayerNormalizationGrad SimplifiedLayerNormalizationGrad InvertibleLayerNormalizationGrad BatchNormalizationGrad"
             .Split(' ').Select(op => new InferenceCase($"com.microsoft.{op}", [F(2, 3), F(2, 3), F(3), F(2, 1)], null, 3, ["float[2, 3]", "float[3]", "float[3]"])),
         .. "GatherGrad GatherNDGrad".Split(' ').Select(op => new InferenceCase($"com.microsoft.{op}", [L(7, 4), I(2), F(2, 4)], null, 1, ["float[7, 4]"])),
@@ -212,6 +218,10 @@ internal static class InferenceCases
         new("com.microsoft.ConvGrad", [F(2, 6, 7, 6), F(2, 4, 9, 8), F(6, 4, 3, 3)], null, 3, ["float[2, 4, 9, 8]", "float[6, 4, 3, 3]", "float[6]"]),
         new("com.microsoft.InPlaceAccumulatorV2", [F(2, 3), F(2, 3), B(1)], null, 2, ["bool[1]", "float[2, 3]"]),
         new("com.microsoft.BatchNormInternal", [F(2, 3, 4), F(3), F(3), F(3), F(3)], null, 5, ["float[2, 3, 4]", "float[3]", "float[3]", "float[3]", "float[3]"]),
+        new("com.microsoft.BatchScale", [F(2, 3)], null, 2, ["float[2, 3]", "float[2, 3]"]),
+        new("com.microsoft.ShrunkenGather", [F(5, 3), I(2)], n => n.With("axis", 1L), 1, ["float[5, 2]"]),
+        new("com.microsoft.PadAndUnflatten", [F(3, 4), I(3), L(2, 5)], null, 1, ["float[2, 5, 4]"]),
+        new("com.microsoft.FlattenAndUnpad", [F(2, 5, 4), I(3)], null, 2, ["float[3, 4]", "int64[2]"]),
         new("com.microsoft.ConcatTraining", [F(2, 3), F(2, 4)], n => n.With("axis", 1L), 2, ["float[2, 7]", "int64[2]"]),
     ];
 }

@@ -111,6 +111,15 @@ internal static class Activations
     public static Var?[] ThresholdedRelu(Backward b) =>
         [b.Graph.Add("Greater", [b.X(), b.X().Like(b.Node.Float("alpha", 1))]).Where(b.Dy, b.Dy.Like(0))];
 
+    /// <summary>y = x &lt; −λ ? x + bias : x > λ ? x − bias : 0 ⇒ dx = |x| > λ ? dy : 0</summary>
+    [Gradient("Shrink")]
+    public static Var?[] Shrink(Backward b)
+    {
+        Var bound = b.X().Like(b.Node.Float("lambd", 0.5f));
+        Var outside = b.Graph.Add("Or", [b.Graph.Add("Less", [b.X(), -bound]), b.Graph.Add("Greater", [b.X(), bound])]);
+        return [outside.Where(b.Dy, b.Dy.Like(0))];
+    }
+
     private static Var Inside(Backward b, Var x, double low, double high) =>
         b.Graph.Add("And", [b.Graph.Add("Greater", [x, x.Like(low)]), b.Graph.Add("Less", [x, x.Like(high)])]);
 }

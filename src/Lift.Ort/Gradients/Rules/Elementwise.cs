@@ -3,9 +3,9 @@ using Lift.Ort.Onnx;
 namespace Lift.Ort.Gradients.Rules;
 
 /// <summary>Rules of element-wise arithmetic, and the operators whose results do not depend smoothly on their inputs.</summary>
-[NoGradient("Shape", "Size", "ConstantOfShape", "Range", "NonZero", "OneHot", "ArgMax", "ArgMin", "EyeLike", "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial",
+[NoGradient("Shape", "Size", "ConstantOfShape", "Range", "NonZero", "ArgMax", "ArgMin", "EyeLike", "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial",
     "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Not", "Xor", "IsNaN", "IsInf", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseNot", "BitwiseXor",
-    "Sign", "Floor", "Ceil", "Round", "NonMaxSuppression", "Unique", "StringNormalizer", "TfIdfVectorizer", "Constant")]
+    "Sign", "Floor", "Ceil", "Round", "NonMaxSuppression", "Unique", "StringNormalizer", "TfIdfVectorizer", "Constant", "Hardmax", "BlackmanWindow", "HannWindow", "HammingWindow", "MelWeightMatrix")]
 internal static class Elementwise
 {
     /// <summary>y = a + b ⇒ da = dy, db = dy</summary>
@@ -24,14 +24,26 @@ internal static class Elementwise
     [Gradient("Div", Broadcasts = true)]
     public static Var?[] Div(Backward b) => [b.Dy / b.X(1), b.Needs(1) ? -(b.Dy * b.Y) / b.X(1) : null];
 
-    /// <summary>y = xᵖ ⇒ dx = dy · p · xᵖ⁻¹, dp = dy · y · ln x; a constant p of 2 becomes dy · 2x</summary>
+    /// <summary>y = xᵖ ⇒ dx = dy · p · xᵖ⁻¹ (0 where p = 0), dp = dy · y · ln x (0 where x = 0 ≤ p); a constant p of 2 becomes dy · 2x</summary>
     [Gradient("Pow", Broadcasts = true)]
     public static Var?[] Pow(Backward b)
     {
-        Var x = b.X(0), p = b.X(1);
-        Var dx = b.Constant(1) == 2 ? b.Dy * (x * 2) : b.Dy * (p.Cast(x.Element) * b.Graph.Add("Pow", [x, p - 1]));
-        return [dx, b.Needs(1) ? b.Dy * b.Y * x.Log() : null];
+        Var x = b.X(0), p = b.X(1), slope = p.Cast(x.Element) * b.Graph.Add("Pow", [x, p - 1]);
+        Var? dx = !b.Needs(0) ? null : b.Constant(1) switch
+        {
+            1 => b.Dy,
+            2 => b.Dy * (x * 2),
+            null or 0 => b.Dy * p.EqualTo(p.Like(0)).Where(x.Like(0), slope),
+            _ => b.Dy * slope,
+        };
+        if (!b.Needs(1)) return [dx, null];
+        Var still = b.Graph.Add("And", [x.EqualTo(x.Like(0)), b.Graph.Add("GreaterOrEqual", [p, p.Like(0)])]);
+        return [dx, b.Dy * still.Where(x.Like(0), b.Y * x.Log())];
     }
+
+    /// <summary>y = s₀ x₀ + s₁ x₁ (+ s₂ x₂) ⇒ dxᵢ = sᵢ dy</summary>
+    [Gradient("com.microsoft.ScaledSum")]
+    public static Var?[] ScaledSum(Backward b) => [.. Enumerable.Range(0, b.InputCount).Select(i => b.Dy * b.Node.Float($"scale_{i}"))];
 
     /// <summary>y = max(x₀, x₁, …) ⇒ dxᵢ = dy where xᵢ = y, shared evenly between equals</summary>
     [Gradient("Max", Broadcasts = true), Gradient("Min", Broadcasts = true)]

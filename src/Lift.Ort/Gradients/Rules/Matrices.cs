@@ -33,17 +33,52 @@ internal static class Matrices
         return [da, dw, dc];
     }
 
-    /// <summary>Y = α A' B' (batched, last two axes transposed where the attribute says so) ⇒ as MatMul's, transposed back</summary>
-    [Gradient("com.microsoft.FusedMatMul")]
+    /// <summary>Y = α A' B' (batched; a transposed operand has its last two axes exchanged, a batch-transposed one its batch axes moved behind the rows) ⇒ as MatMul's, moved back</summary>
+    [Gradient("com.microsoft.FusedMatMul"), Gradient("com.microsoft.TransposeMatMul")]
     public static Var?[] FusedMatMul(Backward b)
     {
-        if (b.Node.Int("transBatchA") != 0 || b.Node.Int("transBatchB") != 0) throw b.Refuse("transBatchA and transBatchB are not supported");
-        bool ta = b.Node.Int("transA") != 0, tb = b.Node.Int("transB") != 0;
-        Var x = ta ? Swap(b, b.X(0)) : b.X(0), w = tb ? Swap(b, b.X(1)) : b.X(1);
-        Var dy = b.Node.Float("alpha", 1) is var alpha && alpha != 1 ? b.Dy * alpha : b.Dy;
-        Var? dx = b.Needs(0) ? Broadcasting.SumTo(dy.MatMul(Swap(b, w)), x) : null;
-        Var? dw = b.Needs(1) ? Broadcasting.SumTo(Swap(b, x).MatMul(dy), w) : null;
-        return [ta && dx is not null ? Swap(b, dx) : dx, tb && dw is not null ? Swap(b, dw) : dw];
+        Operand a = new(b, 0, "A"), c = new(b, 1, "B");
+        Var x = a.Turned, w = c.Turned, dy = b.Node.Float("alpha", 1) is var alpha && alpha != 1 ? b.Dy * alpha : b.Dy;
+        Var? dx = b.Needs(0) ? a.Back(Broadcasting.SumTo(dy.MatMul(Swap(b, w)), x)) : null;
+        Var? dw = b.Needs(1) ? c.Back(Broadcasting.SumTo(Swap(b, x).MatMul(dy), w)) : null;
+        return [dx, dw];
+    }
+
+    /// <summary>Y = A⁻¹ for each of the batched square matrices ⇒ dA = −Yᵀ dY Yᵀ</summary>
+    [Gradient("com.microsoft.Inverse")]
+    public static Var?[] Inverse(Backward b)
+    {
+        Var turned = Swap(b, b.Y);
+        return [-turned.MatMul(b.Dy).MatMul(turned)];
+    }
+
+    /// <summary>y = det A for each of the batched square matrices ⇒ dA = dy · y · (A⁻¹)ᵀ (A must not be singular)</summary>
+    [Gradient("Det")]
+    public static Var?[] Det(Backward b)
+    {
+        Var inverse = b.Graph.Add("Inverse", [b.X()], domain: "com.microsoft");
+        return [(b.Dy * b.Y).Unsqueeze(-1, -2) * Swap(b, b.Like(inverse, b.X()))];
+    }
+
+    /// <summary>An operand of FusedMatMul as the product sees it, and the way back to how it is stored.</summary>
+    private sealed class Operand
+    {
+        private readonly long[] order;
+
+        public Operand(Backward b, int index, string name)
+        {
+            Var x = b.X(index);
+            int rank = b.RankOf(x);
+            List<long> axes = [.. Enumerable.Range(0, rank)];
+            if (rank > 2 && b.Node.Int($"transBatch{name}") != 0) axes = [.. axes[1..^1], 0, axes[^1]]; // stored [rows, batch…, columns]
+            if (rank > 1 && b.Node.Int($"trans{name}") != 0) (axes[^2], axes[^1]) = (axes[^1], axes[^2]);
+            order = [.. axes];
+            Turned = x.Transpose(order);
+        }
+
+        public Var Turned { get; }
+
+        public Var Back(Var gradient) => gradient.Transpose([.. Enumerable.Range(0, order.Length).Select(i => (long)Array.IndexOf(order, i))]);
     }
 
     private static Var?[] Flat(Backward b, Var x, Var w, Var dy)

@@ -22,9 +22,15 @@ internal static class Reductions
         return [hit * (Keep(b, b.Dy) / hit.ReduceSum(Axes(b)))];
     }
 
-    /// <summary>y = Π x ⇒ dx = dy · y / x (x must not be 0)</summary>
+    /// <summary>y = Π x ⇒ dx = dy · the product of the other factors</summary>
     [Gradient("ReduceProd")]
-    public static Var?[] Prod(Backward b) => [NoOp(b) ? b.Dy : Keep(b, b.Dy * b.Y) / b.X()];
+    public static Var?[] Prod(Backward b)
+    {
+        if (NoOp(b)) return [b.Dy];
+        Var x = b.X(), zero = b.IsZero(x);
+        long[] axes = Axes(b);
+        return [Keep(b, b.Dy) * b.WithoutOne(x, zero, zero.ReduceSum(axes), Product(x + zero, axes))];
+    }
 
     /// <summary>y = Σ |x| ⇒ dx = dy · sign x</summary>
     [Gradient("ReduceL1")]
@@ -55,6 +61,23 @@ internal static class Reductions
     public static Var?[] CumSum(Backward b) => [b.Graph.Add("CumSum", [b.Dy, b.X(1)], n =>
         n.With("exclusive", b.Node.Int("exclusive")).With("reverse", 1 - b.Node.Int("reverse")))];
 
+    /// <summary>y = mean over all spatial axes ⇒ dx = dy / (H · W · …), repeated</summary>
+    [Gradient("GlobalAveragePool")]
+    public static Var?[] GlobalAveragePool(Backward b)
+    {
+        int rank = b.RankOf(b.X());
+        Var count = Product(b, [.. Enumerable.Range(2, rank - 2).Select(i => (long)i)]);
+        return [(b.Dy / count).Expand(b.Dims(b.X()))];
+    }
+
+    /// <summary>y = maximum over all spatial axes ⇒ dx = dy where x = y, shared evenly between equals</summary>
+    [Gradient("GlobalMaxPool")]
+    public static Var?[] GlobalMaxPool(Backward b)
+    {
+        Var hit = b.X().EqualTo(b.Y).Cast(b.X().Element);
+        return [hit * (b.Dy / hit.ReduceSum([.. Enumerable.Range(2, b.RankOf(b.X()) - 2).Select(i => (long)i)]))];
+    }
+
     private static long[] Axes(Backward b) => b.Axes(b.X(), b.Constants(1, "axes"));
 
     /// <summary>True when no axes are given and the node says that this means "reduce nothing".</summary>
@@ -71,6 +94,11 @@ internal static class Reductions
     private static Var Spread(Backward b, Var reduced) => b.Like(Keep(b, reduced).Expand(b.Dims(b.X())), b.X());
 
     private static Var Count(Backward b) => Product(b, Axes(b));
+
+    /// <summary>Π over <paramref name="axes"/>, which are an attribute below opset 18.</summary>
+    private static Var Product(Var x, long[] axes) => x.Graph.Opset >= 18
+        ? x.Graph.Add("ReduceProd", [x, x.Graph.Longs(axes)])
+        : x.Graph.Add("ReduceProd", [x], n => n.With("axes", axes));
 
     /// <summary>The number of elements over <paramref name="axes"/>, in x's type.</summary>
     private static Var Product(Backward b, long[] axes)

@@ -47,4 +47,11 @@ internal static class RuleOps
         int rank = b.RankOf(x);
         return axes is null or [] ? [.. Enumerable.Range(0, rank).Select(i => (long)i)] : [.. axes.Select(a => a < 0 ? a + rank : a)];
     }
+
+    /// <summary>0, 1, … below <paramref name="count"/> (an int64 vector of one).</summary>
+    public static Var Range(this Backward b, Var count) =>
+        b.Graph.Add("Range", [b.Graph.Scalar(0, ElementType.Int64), count.Reshape([]), b.Graph.Scalar(1, ElementType.Int64)]);
+
+    /// <summary>1 where x is 0, else 0.</summary>
+    public static Var IsZero(this Backward b, Var x) => x.EqualTo(x.Like(0)).Cast(x.Element);
 }

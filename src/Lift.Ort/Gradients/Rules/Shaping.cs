@@ -28,7 +28,7 @@ internal static class Shaping
     public static Var?[] Expand(Backward b) => [b.Dy];
 
     /// <summary>y = [x₀, x₁, …] ⇒ dxᵢ = its part of dy</summary>
-    [Gradient("Concat")]
+    [Gradient("Concat"), Gradient("com.microsoft.ConcatTraining")]
     public static Var?[] Concat(Backward b)
     {
         int axis = b.Axis(b.RankOf(b.Y), 0);

@@ -25,37 +25,40 @@ internal static class Matrices
         return new(dims);
     }
 
-    /// <summary>MatMul whose operands may be transposed in their last two axes; the batch-transposed form is left unknown.</summary>
+    /// <summary>MatMul whose operands may be transposed: in their last two axes, and with the first axis behind the batch axes.</summary>
     [Infers("com.microsoft.FusedMatMul", "com.microsoft.TransposeMatMul")]
-    static void FusedMatMul(Inferred n)
+    static void FusedMatMul(Inferred n) => n.Y(n.Element(), Product(Turned(n, 0, "A"), Turned(n, 1, "B")));
+
+    private static Shape? Turned(Inferred n, int input, string name)
     {
-        bool batch = n.Node.Int("transBatchA") != 0 || n.Node.Int("transBatchB") != 0;
-        n.Y(n.Element(), batch ? null : Product(Turned(n.Shape(0), n.Node.Int("transA")), Turned(n.Shape(1), n.Node.Int("transB"))));
+        if (n.Shape(input) is not { Rank: >= 2 } s) return n.Shape(input);
+        if (s.Rank > 2 && n.Node.Int($"transBatch{name}") != 0) s = new Shape([.. s.Dims[1..^1], s[0], s[-1]]);
+        return n.Node.Int($"trans{name}") != 0 ? new Shape([.. s.Dims[..^2], s[-1], s[-2]]) : s;
     }
 
-    private static Shape? Turned(Shape? s, long transposed) => s is null || transposed == 0 || s.Rank < 2 ? s : new Shape([.. s.Dims[..^2], s[-1], s[-2]]);
+    [Infers("Det")]
+    static void Det(Inferred n) => n.Y(n.Element(), n.Shape(0) is { Rank: >= 2 } s ? new Shape(s.Dims[..^2]) : null);
+
+    [Infers("com.microsoft.Inverse")]
+    static void Inverse(Inferred n) => n.Y(n.X(0));
 
     [Infers("com.microsoft.FusedGemm")]
     static void FusedGemm(Inferred n) => Gemm(n);
 
-    /// <summary>Each letter is one dimension; an ellipsis is left unknown.</summary>
+    /// <summary>Each letter is one dimension; operands that have it broadcast along it.</summary>
     [Infers("Einsum")]
     static void Einsum(Inferred n)
     {
-        string[] sides = n.Node.String("equation").Replace(" ", "").Split("->");
-        string[] operands = sides[0].Split(',');
-        bool known = operands.Length == n.InputCount && !n.Node.String("equation").Contains('.') && operands.Select((o, i) => n.Shape(i)?.Rank == o.Length).All(k => k);
-        if (!known)
+        if (EinsumEquation.Parse(n.Node.String("equation"), [.. Enumerable.Range(0, n.InputCount).Select(i => n.Shape(i)?.Rank)]) is not { } equation)
         {
             n.Y(n.Element(), null);
             return;
         }
-        var sizes = new SortedDictionary<char, Dim>();
-        foreach (var (letter, size) in operands.SelectMany((o, i) => o.Select((c, axis) => (c, n.Shape(i)![axis]))))
+        var sizes = new Dictionary<char, Dim>();
+        foreach (var (letter, size) in equation.Terms.SelectMany((o, i) => o.Select((c, axis) => (c, n.Shape(i)![axis]))))
         {
             sizes[letter] = sizes.TryGetValue(letter, out Dim before) ? DimMath.Broadcast(before, size) : size;
         }
-        IEnumerable<char> result = sides.Length > 1 ? sides[1] : sizes.Keys.Where(c => sides[0].Count(x => x == c) == 1);
-        n.Y(n.Element(), new Shape([.. result.Select(c => sizes[c])]));
+        n.Y(n.Element(), new Shape([.. equation.Result.Select(c => sizes[c])]));
     }
 }

@@ -4,19 +4,28 @@ namespace Lift.Ort.Onnx.Inference;
 internal static class Training
 {
     /// <summary>(scores, labels, weights?) → loss, log-probabilities like the scores.</summary>
-    [Infers("SoftmaxCrossEntropyLoss", "NegativeLogLikelihoodLoss", "com.microsoft.SoftmaxCrossEntropyLossInternal", "com.microsoft.NegativeLogLikelihoodLossInternal")]
+    [Infers("SoftmaxCrossEntropyLoss", "NegativeLogLikelihoodLoss", "com.microsoft.SoftmaxCrossEntropyLossInternal", "com.microsoft.NegativeLogLikelihoodLossInternal", "com.microsoft.NegativeLogLikelihoodLossInternal2")]
     static void Loss(Inferred n)
     {
         n.Y(n.Element(), n.Node.String("reduction", "mean") == "none" ? n.Shape(1) : Shape.Scalar);
         n.Y(n.X(0), 1);
     }
 
-    [Infers("com.microsoft.SoftmaxCrossEntropyLossInternalGrad", "com.microsoft.SoftmaxCrossEntropyLossGrad", "com.microsoft.NegativeLogLikelihoodLossInternalGrad")]
+    /// <summary>(scores, labels, weights?) → loss (never one for each label), log-probabilities like the scores.</summary>
+    [Infers("SparseSoftmaxCrossEntropy", "com.microsoft.SoftmaxCrossEntropy")]
+    static void ScalarLoss(Inferred n)
+    {
+        n.Y(n.Element(), Shape.Scalar);
+        n.Y(n.X(0), 1);
+    }
+
+    [Infers("com.microsoft.SoftmaxCrossEntropyLossInternalGrad", "com.microsoft.SoftmaxCrossEntropyLossGrad", "com.microsoft.NegativeLogLikelihoodLossInternalGrad",
+        "com.microsoft.SoftmaxCrossEntropyGrad", "SparseSoftmaxCrossEntropyGrad")]
     static void LossGrad(Inferred n) => n.Y(n.X(1));
 
     [Infers("com.microsoft.SoftmaxGrad", "com.microsoft.SoftmaxGrad_13", "com.microsoft.LogSoftmaxGrad", "com.microsoft.LogSoftmaxGrad_13", "com.microsoft.SigmoidGrad",
         "com.microsoft.TanhGrad", "com.microsoft.ReluGrad", "com.microsoft.QuickGeluGrad", "com.microsoft.GeluGrad", "com.microsoft.FastGeluGrad", "com.microsoft.BiasGeluGrad_dX",
-        "com.microsoft.BiasFastGeluGrad_dX", "com.microsoft.LeakyReluGrad", "com.microsoft.EluGrad", "com.microsoft.HardSigmoidGrad", "com.microsoft.DropoutGrad", "com.microsoft.Scale")]
+        "com.microsoft.BiasFastGeluGrad_dX", "com.microsoft.LeakyReluGrad", "com.microsoft.EluGrad", "com.microsoft.HardSigmoidGrad", "com.microsoft.DropoutGrad", "com.microsoft.Scale", "com.microsoft.SinGrad", "com.microsoft.ScaledSum", "com.microsoft.FakeQuantGrad")]
     static void LikeEither(Inferred n) => n.Y(n.Shape(0) is null ? n.X(1) : n.X(0));
 
     [Infers("com.microsoft.GatherGrad")]
@@ -27,6 +36,33 @@ internal static class Training
 
     [Infers("com.microsoft.GatherElementsGrad", "com.microsoft.SliceGrad")]
     static void ShapeSecond(Inferred n) => n.Y(n.Element(), FromContent(n, 1));
+
+    [Infers("com.microsoft.BatchScale")]
+    static void BatchScale(Inferred n)
+    {
+        for (int i = 0; i < n.Node.Outputs.Count; i++) n.Y(n.X(0), i);
+    }
+
+    [Infers("com.microsoft.ShrunkenGather")]
+    static void ShrunkenGather(Inferred n) =>
+        n.Y(n.Element(), n.Axis(0, n.Shape(0)?.Rank) is { } axis && n.Shape(1) is { Rank: 1 } picks ? new Shape(n.Shape(0)!.Dims.SetItem(axis, picks[0])) : null);
+
+    /// <summary>(rows, indices, [a, b]) → [a, b, …]</summary>
+    [Infers("com.microsoft.PadAndUnflatten")]
+    static void PadAndUnflatten(Inferred n)
+    {
+        Dim[] front = n.Content(2) is { Length: 2 } dims ? dims : [Dim.Unknown, Dim.Unknown];
+        n.Y(n.Element(), n.Shape(0) is { Rank: > 0 } rows ? new Shape([.. front, .. rows.Dims[1..]]) : null);
+    }
+
+    /// <summary>([a, b, …], indices) → rows, [a, b]</summary>
+    [Infers("com.microsoft.FlattenAndUnpad")]
+    static void FlattenAndUnpad(Inferred n)
+    {
+        n.Y(n.Element(), n.Shape(0) is { Rank: > 1 } s && n.Shape(1) is { Rank: 1 } rows ? new Shape([rows[0], .. s.Dims[2..]]) : null);
+        n.Y(ElementType.Int64, new Shape(2), 1);
+        if (n.Shape(0) is { Rank: > 1 } x) n.Content([x[0], x[1]], 1);
+    }
 
     /// <summary>(dY, X, scale, …) → dX, dscale, dbias.</summary>
     [Infers("com.microsoft.LayerNormalizationGrad", "com.microsoft.SimplifiedLayerNormalizationGrad", "com.microsoft.InvertibleLayerNormalizationGrad", "com.microsoft.BatchNormalizationGrad")]
