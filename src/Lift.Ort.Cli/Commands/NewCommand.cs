@@ -18,21 +18,23 @@ internal sealed class NewCommand : LiftCommand
     private readonly Option<int> vocab = Choices.Count("--vocab", "Number of token ids.");
     private readonly Option<bool?> tied = new("--tied") { Description = "Share the embedding with the output head (true or false)." };
     private readonly Option<bool> attentionMask = new("--attention-mask") { Description = "Add the input attention_mask (1 for tokens, 0 for padding)." };
+    private readonly Option<string> form = Choices.OneOf("--form", "Operators it is written in: standard ones of opset 17, those of the ONNX Runtime GenAI model builder (with a cache), or those of opset 23.", "standard", "standard", "genai", "opset23");
+    private readonly Option<string> bits = Choices.OneOf("--bits", "32 keeps the layers' matrices in --dtype, 4 stores them as MatMulNBits in blocks of 32.", "32", "32", "4");
     private readonly Option<ElementType> type = Choices.DType();
     private readonly Option<int> seed = Choices.Seed();
     private readonly Option<string> model = Choices.Out("The ONNX file to write; above 2 GB the weights go to PATH.data beside it.");
 
-    public NewCommand() : base("new", "Makes a model with random weights in standard ONNX operators, for benchmarks and for training from scratch.",
+    public NewCommand() : base("new", "Makes a model with random weights, for benchmarks and for training from scratch.",
         "lift new --preset 25m --vocab 4096 -o model.onnx")
     {
-        foreach (Option option in new Option[] { architecture, preset, width, layers, heads, kvHeads, ffn, vocab, tied, attentionMask, type, seed, model }) Add(option);
+        foreach (Option option in new Option[] { architecture, preset, width, layers, heads, kvHeads, ffn, vocab, tied, attentionMask, form, bits, type, seed, model }) Add(option);
     }
 
     protected override void Run(ParseResult line, Output output, CancellationToken stop)
     {
         LlamaShape shape = Shape(line);
         string path = line.GetValue(model)!;
-        NewModel.WriteLlama(path, shape, line.GetValue(type), line.GetValue(seed), line.GetValue(attentionMask));
+        NewModel.WriteLlama(path, shape, line.GetValue(type), line.GetValue(seed), line.GetValue(attentionMask), Enum.Parse<LlamaForm>(line.GetValue(form)!, ignoreCase: true), line.GetValue(bits) == "4" ? 4 : 0);
         output.Result(
             new { model = path, architecture = line.GetValue(architecture), dtype = Choices.Spell(line.GetValue(type)), weights = shape.AllWeights, linear_weights = shape.LinearWeights },
             console => console.WriteLine($"{path}: {shape.AllWeights:N0} weights, {shape.LinearWeights:N0} of them in linear layers."));

@@ -5,11 +5,15 @@ namespace Lift.Ort.Architectures;
 
 /// <summary>
 /// Weights drawn from N(0, 0.02²), made piece by piece when they are written, so that a model larger than memory is no special case.
+/// Bytes (packed four-bit numbers) are uniform, and the scales that belong to them positive, so that their product has about the same deviation.
 /// A weight's values depend on the seed and on its name only: not on other weights, and not on the number of threads.
 /// </summary>
 internal static unsafe class RandomWeights
 {
     private const float Deviation = 0.02f;
+
+    /// <summary>Uniform numbers from −8 to 7 times this have the deviation of the other weights.</summary>
+    private const float FourBitScale = Deviation / 4.61f;
 
     /// <summary>2⁻²⁴: the distance of the uniform numbers.</summary>
     private const float Step = 1f / (1 << 24);
@@ -65,6 +69,11 @@ internal static unsafe class RandomWeights
         ulong state = (ulong)seed;
         foreach (char c in weight.Name) state = Mix(state + c);
         state = Mix(state + (ulong)piece);
+        if (weight.Type == ElementType.UInt8)
+        {
+            for (int i = 0; i < target.Length; i++) target[i] = (byte)(Mix(state += 0x9E3779B97F4A7C15) >> 32);
+            return;
+        }
         float[] values = new float[target.Length / (weight.Type.Bits() / 8)];
         for (int i = 0; i < values.Length; i += 2)
         {
@@ -74,6 +83,7 @@ internal static unsafe class RandomWeights
             values[i] = radius * cos;
             if (i + 1 < values.Length) values[i + 1] = radius * sin;
         }
+        if (weight.Name.EndsWith("_scales", StringComparison.Ordinal)) for (int i = 0; i < values.Length; i++) values[i] = FourBitScale * MathF.Exp(10 * values[i]);
         Store(values, target, weight.Type);
     }
 
