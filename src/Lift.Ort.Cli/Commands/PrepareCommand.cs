@@ -11,15 +11,14 @@ internal sealed class PrepareCommand : LiftCommand
 {
     private readonly Argument<string> model = new("MODEL") { Description = "The exported ONNX file." };
     private readonly Option<string> folder = Choices.Out("The folder to write.");
-    private readonly Option<string> loss = Choices.OneOf("--loss", "What training makes small: causal-lm shifts the labels by one inside the graph, the others do not; -100 is ignored.", "causal-lm", "causal-lm", "cross-entropy", "mse", "bce");
-    private readonly Option<string?> scored = new("--output") { Description = "The output that is scored; default: logits, else the first float output.", HelpName = "NAME" };
+    private readonly LossChoices loss = new("causal-lm", "What training makes small.");
     private readonly Option<string[]> train = Choices.Patterns("--train", "Weights or layers to train, patterns with * and ?; '*' trains everything. Default: the linear layers of attention and MLP.");
     private readonly Option<string[]> freeze = Choices.Patterns("--freeze", "Weights or layers that stay as they are; wins over --train.");
 
     public PrepareCommand() : base("prepare", "Turns an exported ONNX model into training artifacts: training, evaluation and optimizer model, and a checkpoint.",
         "lift prepare model.onnx -o prepared --loss causal-lm")
     {
-        foreach (Option option in new Option[] { folder, loss, scored, train, freeze }) Add(option);
+        foreach (Option option in (Option[])[folder, train, freeze, .. loss.All]) Add(option);
         Add(model);
     }
 
@@ -28,8 +27,9 @@ internal sealed class PrepareCommand : LiftCommand
         string path = line.GetValue(model)!, directory = line.GetValue(folder)!;
         var graph = TrainingGraph.Build(OnnxFile.Read(path), new()
         {
-            Loss = line.GetValue(loss)!,
-            Output = line.GetValue(scored),
+            Loss = loss.Loss(line)!,
+            LossOptions = loss.Options(line),
+            Output = loss.Output(line),
             Train = line.GetValue(train) ?? [],
             Freeze = line.GetValue(freeze) ?? [],
         });

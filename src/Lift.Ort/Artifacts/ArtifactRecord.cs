@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Artifacts;
@@ -33,8 +34,11 @@ public sealed record ArtifactRecord
     /// <summary>SHA-256 of the source model's file, in hexadecimal.</summary>
     public string? SourceSha256 { get; init; }
 
-    /// <summary>Which loss: causal-lm, cross-entropy, mse or bce.</summary>
+    /// <summary>Which loss, one of <see cref="Losses.Names"/>; null in folders of other makers.</summary>
     public string? Loss { get; init; }
+
+    /// <summary>What the loss was told beyond its name.</summary>
+    public LossOptions LossOptions { get; init; } = new();
 
     /// <summary>The output that holds the loss.</summary>
     public string LossOutput { get; init; } = ArtifactNames.Loss;
@@ -53,12 +57,13 @@ public sealed record ArtifactRecord
 
     public ParameterStorage Storage { get; init; }
 
-    /// <summary>The number of classes that labels name: the last dimension of what is scored, for the losses that take class labels.</summary>
-    internal static long? ClassesOf(Graph forward, string scored, string loss)
-    {
-        Shape? shape = forward.TypeOf(scored).Shape ?? forward.Outputs.First(o => o.Name == scored).Type.Shape;
-        return loss is "causal-lm" or "cross-entropy" && shape is { Rank: > 0 } ? shape[-1].Value : null;
-    }
+    /// <summary>Rows of a batch that make one example: more than 1 for losses that compare rows.</summary>
+    [JsonIgnore]
+    public int RowsPerExample => Loss is null ? 1 : Losses.Find(Loss).Rows(LossOptions);
+
+    /// <summary>The number of classes that labels name: the class dimension of what is scored, for the losses that take class labels.</summary>
+    internal static long? ClassesOf(Graph forward, string scored, TrainingGraphOptions options) =>
+        Losses.Find(options.Loss).Classes(forward.TypeOf(scored).Shape ?? forward.Outputs.First(o => o.Name == scored).Type.Shape, options.LossOptions);
 
     private static readonly JsonSerializerOptions options = new()
     {

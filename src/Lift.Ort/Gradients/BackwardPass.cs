@@ -16,8 +16,8 @@ internal sealed class BackwardPass
         active = [.. weights];
         foreach (Node node in graph.Nodes)
         {
-            if (GradientRules.IsConstant(node.Operator) || !node.Inputs.Any(active.Contains)) continue;
-            active.UnionWith(node.Outputs.Where(o => o.Length > 0 && MayBeFloat(graph.TypeOf(o).Element)));
+            if (GradientRules.IsConstant(node.Operator) || !node.Reads.Any(active.Contains)) continue;
+            active.UnionWith(node.Outputs.Where(o => o.Length > 0 && MayBeFloat(graph.TypeOf(o).Element) && !graph.Detached.Contains(o)));
         }
     }
 
@@ -26,8 +26,8 @@ internal sealed class BackwardPass
     {
         var reaching = new HashSet<string> { output };
         foreach (Node node in graph.Nodes.AsEnumerable().Reverse())
-            if (!GradientRules.IsConstant(node.Operator) && node.Outputs.Any(reaching.Contains))
-                reaching.UnionWith(node.Inputs.Where(i => i.Length > 0 && MayBeFloat(graph.TypeOf(i).Element)));
+            if (!GradientRules.IsConstant(node.Operator) && node.Outputs.Any(o => reaching.Contains(o) && !graph.Detached.Contains(o)))
+                reaching.UnionWith(node.Reads.Where(i => i.Length > 0 && MayBeFloat(graph.TypeOf(i).Element)));
         return reaching;
     }
 
@@ -45,7 +45,7 @@ internal sealed class BackwardPass
 
     private void Visit(Node node, IReadOnlyCollection<string> weights)
     {
-        if (!node.Outputs.Any(gradients.ContainsKey) || !node.Inputs.Any(active.Contains) || GradientRules.IsConstant(node.Operator)) return;
+        if (!node.Outputs.Any(gradients.ContainsKey) || !node.Reads.Any(active.Contains) || GradientRules.IsConstant(node.Operator)) return;
         var rule = GradientRules.Find(node.Operator) ?? throw NoRule(node, weights);
         Var?[] dys = [.. node.Outputs.Select(Sum)];
         Var?[] dxs = rule.Formula(new Backward(graph, node, dys, active.Contains));
@@ -72,7 +72,7 @@ internal sealed class BackwardPass
 
     private LiftException NoRule(Node node, IReadOnlyCollection<string> weights)
     {
-        string weight = weights.FirstOrDefault(w => new BackwardPass(graph, [w]).active.Overlaps(node.Inputs)) ?? weights.First();
+        string weight = weights.FirstOrDefault(w => new BackwardPass(graph, [w]).active.Overlaps(node.Reads)) ?? weights.First();
         if (LoweredGraph.WhyNot(graph, node) is { } reason) return new($"{reason} Weight '{weight}' needs its gradient: freeze that weight (--freeze '{weight}'), or export the model without this operator.");
         return new($"No gradient rule for {node}, which weight '{weight}' needs. Freeze that weight (--freeze '{weight}'), or export the model without this operator. "
             + $"Rules exist for: {string.Join(", ", GradientRules.Operators)}.");

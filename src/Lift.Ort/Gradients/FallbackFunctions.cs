@@ -10,7 +10,7 @@ public static partial class FallbackFunctions
 {
     private const string Domain = "com.microsoft";
 
-    private static readonly Dictionary<string, FunctionBody> table = bodies.ToDictionary(b => b.Name);
+    private static readonly Dictionary<string, FunctionBody> table = bodies.Append(convolution).ToDictionary(b => b.Name);
 
     /// <summary>Names of the operators that have a fallback; their domain is com.microsoft.</summary>
     public static IReadOnlyCollection<string> Names => table.Keys;

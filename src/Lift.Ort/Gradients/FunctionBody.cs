@@ -68,7 +68,7 @@ internal sealed partial class FunctionBody
         if (value[0] == '@')
         {
             attribute.RefAttrName = value[1..];
-            attribute.Type = isFloat ? AttributeType.Float : AttributeType.Int;
+            attribute.Type = isFloat ? AttributeType.Float : name is "value_ints" or "strides" or "dilations" or "pads" ? AttributeType.Ints : AttributeType.Int;
         }
         else if (value[0] == '[')
         {

@@ -2,79 +2,93 @@ using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Gradients;
 
-/// <summary>Losses by name; each appends its nodes to the graph and returns the scalar float32 loss. The labels' input is always <c>labels</c>.</summary>
-public static class Losses
+/// <summary>Losses by name; each appends its nodes to the graph and returns the scalar float32 loss. The labels' input, where there is one, is always <c>labels</c>.</summary>
+public static partial class Losses
 {
     /// <summary>The label that is not counted.</summary>
     public const long Ignore = -100;
 
-    private static readonly Dictionary<string, (Func<Graph, Var, TensorType> Labels, Func<Graph, Var, Var, Var> Loss)> table = new()
-    {
-        ["causal-lm"] = (TokenLabels, CausalLanguageModel),
-        ["cross-entropy"] = (TokenLabels, CrossEntropy),
-        ["mse"] = (ValueLabels, MeanSquaredError),
-        ["bce"] = (ValueLabels, BinaryCrossEntropy),
-    };
+    /// <summary>The input that a loss adds.</summary>
+    public const string Labels = "labels";
 
+    private static readonly Dictionary<string, LossForm> table = new LossForm[]
+    {
+        new("causal-lm", "each position against the next token of the text (labels are shifted inside the graph)", LabelKind.NextTokens, [nameof(LossOptions.LabelSmoothing)]) { Build = CausalLanguageModel },
+        new("cross-entropy", "a class per row, token or pixel; -100 is not counted", LabelKind.Classes, [nameof(LossOptions.LabelSmoothing), nameof(LossOptions.ClassWeights), nameof(LossOptions.ClassAxis)]) { Build = CrossEntropy },
+        new("seq2seq", "a decoder's tokens against a target text (labels are not shifted)", LabelKind.Sequence, [nameof(LossOptions.LabelSmoothing)]) { Build = CrossEntropy },
+        new("soft-label", "probabilities over the classes, as a teacher gives them", LabelKind.Values, [nameof(LossOptions.ClassAxis)]) { Build = SoftLabel },
+        new("mse", "mean squared error", LabelKind.Values, []) { Build = MeanSquaredError },
+        new("mae", "mean absolute error", LabelKind.Values, []) { Build = MeanAbsoluteError },
+        new("huber", "squared error up to --delta, linear with slope delta beyond", LabelKind.Values, [nameof(LossOptions.Delta)]) { Build = Huber },
+        new("smooth-l1", "squared error up to --delta, linear with slope 1 beyond", LabelKind.Values, [nameof(LossOptions.Delta)]) { Build = SmoothL1 },
+        new("bce", "each entry on its own a yes or no (labels 0 to 1); -100 is not counted", LabelKind.Values, [nameof(LossOptions.PositiveWeights)]) { Build = BinaryCrossEntropy },
+        new("hinge", "labels -1 or 1: max(0, margin - label x score)", LabelKind.Values, [nameof(LossOptions.Margin)]) { Build = Hinge },
+        new("contrastive", "rows in pairs (anchor, positive): each anchor finds its positive among all of the batch", LabelKind.None,
+            [nameof(LossOptions.Temperature), nameof(LossOptions.Group), nameof(LossOptions.Symmetric), nameof(LossOptions.Pooling), nameof(LossOptions.Normalize)]) { Build = Contrastive },
+        new("cosine", "rows in pairs: (cosine of both embeddings - label)²", LabelKind.PairScores, [nameof(LossOptions.Pooling)]) { Build = CosineRegression },
+        new("triplet", "rows in threes (anchor, positive, negative): max(0, distance to positive - distance to negative + margin)", LabelKind.None,
+            [nameof(LossOptions.Margin), nameof(LossOptions.Pooling), nameof(LossOptions.Normalize)]) { Build = Triplet },
+        new("ctc", "symbols in order, their places in time unknown (speech); labels -100 after the end", LabelKind.Sequence, [nameof(LossOptions.Blank)]) { Build = Ctc },
+    }.ToDictionary(l => l.Name);
+
+    /// <summary>The names of all losses.</summary>
     public static IEnumerable<string> Names => table.Keys;
 
-    /// <summary>Adds the input <c>labels</c> and the loss over <paramref name="scored"/>; returns the loss.</summary>
-    /// <exception cref="LiftException">No loss has this name, the model has an input <c>labels</c> already, or the output does not fit the loss.</exception>
-    public static Var Add(string name, Graph graph, Var scored)
+    /// <summary>All losses.</summary>
+    public static IEnumerable<LossForm> All => table.Values;
+
+    /// <summary>The loss of this name.</summary>
+    /// <exception cref="LiftException">There is none.</exception>
+    public static LossForm Find(string name)
     {
-        if (!table.TryGetValue(name, out var loss)) throw new LiftException($"There is no loss '{name}'; losses are: {string.Join(", ", Names)}.");
-        if (graph.Inputs.Any(i => i.Name == "labels") || graph.Initializers.ContainsKey("labels") || graph.Nodes.Any(n => n.Outputs.Contains("labels")))
-            throw new LiftException("The model has a value 'labels' already, the name of the input that the loss adds; export it without labels, or rename that value.");
-        TensorType type = loss.Labels(graph, scored);
-        graph.Inputs.Add(new("labels", type));
-        graph.Types["labels"] = type;
-        return loss.Loss(graph, scored.Cast(ElementType.Float), graph.Var("labels"));
+        if (table.TryGetValue(name, out LossForm? form)) return form;
+        string all = string.Join(", ", Names);
+        string[] several = name.Split([',', '+', ' '], StringSplitOptions.RemoveEmptyEntries);
+        throw new LiftException(several.Length > 1 && several.All(table.ContainsKey)
+            ? $"A model is trained for one loss over one output, but '{name}' asks for {several.Length}; name one of them with --loss and its output with --output."
+            : $"There is no loss '{name}'; losses are: {all}.");
     }
 
-    private static TensorType TokenLabels(Graph graph, Var scored) => new(ElementType.Int64, scored.Shape is { } s ? new Shape(s.Dims[..^1]) : null);
-
-    private static TensorType ValueLabels(Graph graph, Var scored) => new(ElementType.Float, scored.Shape);
-
-    /// <summary>Mean cross-entropy of scores[:, t] against labels[:, t + 1]; the shift moves the labels, so that no copy of the scores is made.</summary>
-    private static Var CausalLanguageModel(Graph g, Var scores, Var labels)
+    /// <summary>Adds the input <c>labels</c>, where the loss reads labels, and the loss over <paramref name="scored"/>; returns the loss.</summary>
+    /// <exception cref="LiftException">No loss has this name, an option is wrong or not the loss's, the model has an input <c>labels</c> already, or the output does not fit the loss.</exception>
+    public static Var Add(string name, LossOptions options, Graph graph, Var scored)
     {
-        if (scores.Rank is not 3) throw new LiftException($"The causal-lm loss needs an output of [batch, sequence, vocabulary], but '{scores.Name}' is {scores.Type}; choose another --output or --loss.");
-        Var padded = g.Add("Pad", [labels, g.Longs(0, 0, 0, 1), g.Scalar(Ignore, ElementType.Int64)]);
-        return CrossEntropy(g, scores, padded.Slice(1, long.MaxValue, 1));
-    }
-
-    /// <summary>Mean cross-entropy over all labels other than −100; classes lie on the last axis of the scores.</summary>
-    private static Var CrossEntropy(Graph g, Var scores, Var labels)
-    {
-        if (scores.Rank is null or < 2) throw new LiftException($"The cross-entropy loss needs an output of [batch, …, classes], but '{scores.Name}' is {scores.Type}; choose another --output or --loss.");
-        scores = BeforeSoftmax(g, scores);
-        Var rows = scores.Shape![-1].Value is { } classes
-            ? scores.Reshape(-1, classes)
-            : scores.Reshape(g.Concat(0, g.Longs(-1), scores.ShapeOf().Slice(-1, long.MaxValue, 0)));
-        return g.AddMany("SoftmaxCrossEntropyLoss", 2, [rows, labels.Reshape(-1)], n => n.With("reduction", "mean").With("ignore_index", Ignore), output: "lift.cross_entropy")[0];
-    }
-
-    /// <summary>Mean of (score − label)² over all elements.</summary>
-    private static Var MeanSquaredError(Graph g, Var scores, Var labels)
-    {
-        Var d = scores - labels;
-        return MeanOfAll(d * d);
-    }
-
-    /// <summary>Mean of softplus(z) − z · label over all elements; z is the score before a final Sigmoid, or the score itself where there is none.</summary>
-    private static Var BinaryCrossEntropy(Graph g, Var scores, Var labels)
-    {
-        Var z = BeforeActivation(g, scores, "Sigmoid");
-        return MeanOfAll(g.Add("Softplus", [z]) - z * labels);
+        LossForm form = Find(name);
+        options.Check();
+        if (options.Given.FirstOrDefault(o => !form.Reads.Contains(o)) is { } idle)
+        {
+            throw new LiftException($"The {name} loss does not read {LossOptions.Spell(idle)}; leave it out{(form.Reads.Count > 0 ? $" (it reads: {string.Join(", ", form.Reads.Select(LossOptions.Spell))})" : "")}.");
+        }
+        if (form.Labels(scored.Type, options) is { } type)
+        {
+            if (graph.Inputs.Any(i => i.Name == Labels) || graph.Initializers.ContainsKey(Labels) || graph.Nodes.Any(n => n.Outputs.Contains(Labels)))
+                throw new LiftException("The model has a value 'labels' already, the name of the input that the loss adds; export it without labels, or rename that value.");
+            graph.Inputs.Add(new(Labels, type));
+            graph.Types[Labels] = type;
+        }
+        return form.Build(new(graph, form, scored.Cast(ElementType.Float), options));
     }
 
     private static Var MeanOfAll(Var x) => x.Reshape(-1).ReduceMean([0], keepDims: false);
 
-    /// <summary>Scores of a model that ends in Softmax over the last axis are taken before it: cross-entropy applies its own.</summary>
-    private static Var BeforeSoftmax(Graph g, Var scores) =>
-        Producer(g, scores) is { OpType: "Softmax" } s && s.Int("axis", -1) is var axis && (axis == -1 || axis == scores.Rank - 1) ? g.Var(s.Inputs[0]) : scores;
+    private static Var SumOfAll(Var x) => x.Reshape(-1).ReduceSum([0], keepDims: false);
 
-    private static Var BeforeActivation(Graph g, Var scores, string op) => Producer(g, scores) is { } p && p.OpType == op ? g.Var(p.Inputs[0]) : scores;
+    /// <summary>a / b, and 0 where both are 0.</summary>
+    private static Var Ratio(Var a, Var b) => a / b.Graph.Add("Max", [b, b.Like(1e-30)]);
 
-    private static Node? Producer(Graph g, Var value) => g.Nodes.Find(n => n.Outputs.Contains(value.Name));
+    private static Var Floats(Graph g, IEnumerable<double> values) => g.Constant<float>([.. values.Select(v => (float)v)]);
+
+    /// <summary>What goes into the operator <paramref name="op"/> where that, copies and casts aside, makes <paramref name="scores"/>; the scores themselves otherwise.</summary>
+    private static Var Before(string op, Var scores, Func<Node, bool>? fits = null)
+    {
+        Graph g = scores.Graph;
+        string name = scores.Name;
+        while (g.Nodes.Find(n => n.Outputs.Contains(name)) is { } maker)
+        {
+            if (maker.OpType == op && fits?.Invoke(maker) != false) return g.Var(maker.Inputs[0]).Cast(ElementType.Float);
+            if (maker.OpType is not ("Identity" or "Cast") || !g.TypeOf(maker.Inputs[0]).Element.IsFloat()) break;
+            name = maker.Inputs[0];
+        }
+        return scores;
+    }
 }

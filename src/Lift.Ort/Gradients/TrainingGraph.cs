@@ -20,7 +20,7 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
     {
         options ??= new();
         source = LoweredGraph.Of(source);
-        var trainable = Choose(source, ScoredOutput(source, options.Output), options);
+        var trainable = Choose(source, ScoredOutput(source, options.Output, options.Loss), options);
         var (forward, loss, scored) = WithLoss(source, options);
 
         Graph training = forward.Clone();
@@ -40,18 +40,20 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
     {
         Graph forward = LoweredGraph.Of(source);
         forward.Domains["com.microsoft"] = 1; // ONNX Runtime fuses transposes into its own FusedMatMul, which a model without this import could not hold
-        string scored = ScoredOutput(forward, options.Output);
-        string loss = AddLoss(forward, scored, options.Loss);
+        string scored = ScoredOutput(forward, options.Output, options.Loss);
+        string loss = AddLoss(forward, scored, options);
         Prune.Run(forward);
         return (forward, loss, scored);
     }
 
-    /// <summary>The output to score: the one named, else <c>logits</c>, else the first float output.</summary>
-    public static string ScoredOutput(Graph graph, string? name)
+    /// <summary>The output to score: the one named, else <c>logits</c> (for losses over embeddings an output of a usual name, such as <c>sentence_embedding</c>), else the first float output.</summary>
+    /// <param name="loss">Name of the loss; null where none is chosen yet.</param>
+    public static string ScoredOutput(Graph graph, string? name, string? loss = null)
     {
         string all = string.Join(", ", graph.Outputs.Select(o => $"{o.Name} {o.Type}"));
         if (name is not null) return graph.Outputs.Any(o => o.Name == name) ? name : throw new LiftException($"The model has no output '{name}'; its outputs are: {all}.");
-        GraphValue? found = graph.Outputs.Find(o => o.Name == "logits") ?? graph.Outputs.Find(o => graph.TypeOf(o.Name).Element.IsFloat() || o.Type.Element.IsFloat());
+        string[] usual = loss is not null && Losses.Find(loss).Embeds ? Losses.EmbeddingOutputs : ["logits"];
+        GraphValue? found = graph.Outputs.Find(o => usual.Contains(o.Name)) ?? graph.Outputs.Find(o => graph.TypeOf(o.Name).Element.IsFloat() || o.Type.Element.IsFloat());
         return found?.Name ?? throw new LiftException($"The model has no float output to score; its outputs are: {all}.");
     }
 
@@ -80,12 +82,13 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
         return globs;
     }
 
-    private static string AddLoss(Graph graph, string scored, string lossName)
+    private static string AddLoss(Graph graph, string scored, TrainingGraphOptions options)
     {
-        Var loss = Losses.Add(lossName, graph, graph.Var(scored));
+        TensorType scoredType = graph.Outputs.First(o => o.Name == scored).Type;
+        if (graph.TypeOf(scored).Shape is null && scoredType.Shape is not null) graph.Types[scored] = scoredType; // what the file declares, where nothing was inferred
+        Var loss = Losses.Add(options.Loss, options.LossOptions, graph, graph.Var(scored));
         string name = graph.NewName("loss");
         Rename(graph, [(loss.Name, name)]);
-        TensorType scoredType = graph.Outputs.First(o => o.Name == scored).Type;
         graph.Outputs.Clear();
         graph.Outputs.Add(new(name, new(ElementType.Float, Shape.Scalar)));
         graph.Outputs.Add(new(scored, scoredType.Shape is null ? graph.TypeOf(scored) : scoredType));
@@ -99,8 +102,14 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
         foreach (string used in graph.Outputs.Select(o => o.Name).Concat(graph.Nodes.SelectMany(n => n.Inputs)).Concat(graph.Initializers.Keys)) free.Remove(used);
         foreach (var shared in names.GroupBy(n => n.Value).Where(g => g.Count() > 1)) free.Remove(shared.Key);
         foreach (Node node in graph.Nodes)
+        {
             for (int i = 0; i < node.Outputs.Count; i++)
-                if (free.TryGetValue(node.Outputs[i], out string? name)) node.Outputs[i] = name;
+            {
+                if (!free.TryGetValue(node.Outputs[i], out string? name)) continue;
+                if (node.Name == node.Outputs[i]) node.Name = name; // a copy of the graph would give the old name out again
+                node.Outputs[i] = name;
+            }
+        }
         foreach (var (value, name) in names)
         {
             graph.Types[name] = graph.TypeOf(value);

@@ -3,8 +3,11 @@ namespace Lift.Ort.Gradients;
 /// <summary>What to train a model for, and which of its weights.</summary>
 public sealed record TrainingGraphOptions
 {
-    /// <summary>causal-lm (default), cross-entropy, mse or bce.</summary>
+    /// <summary>One of <see cref="Losses.Names"/>; default causal-lm.</summary>
     public string Loss { get; init; } = "causal-lm";
+
+    /// <summary>What the loss is told beyond its name.</summary>
+    public LossOptions LossOptions { get; init; } = new();
 
     /// <summary>The output that is scored; default: <c>logits</c>, else the first float output.</summary>
     public string? Output { get; init; }

@@ -28,12 +28,18 @@ public static partial class WeightCatalog
     {
         var consumers = new Dictionary<string, List<(Node Node, int Index)>>();
         foreach (Node node in graph.Nodes)
-            for (int i = 0; i < node.Inputs.Count; i++)
-                if (node.Inputs[i].Length > 0)
-                    (consumers.TryGetValue(node.Inputs[i], out var list) ? list : consumers[node.Inputs[i]] = []).Add((node, i));
+        {
+            for (int i = 0; i < node.Inputs.Count; i++) Use(node.Inputs[i], node, i);
+            foreach (string name in node.Captured) Use(name, node, int.MaxValue);
+        }
         bool constants = !graph.Initializers.Values.Any(t => t.Type.IsFloat() && t.Dims.Length > 1 && !graph.Constants.Contains(t.Name) && !graph.Buffers.Contains(t.Name));
         var heads = scored is null ? [] : Heads(graph, scored);
         return [.. graph.Initializers.Values.Where(t => t.Type.IsFloat() && t.Count > 0 && (constants || !graph.Constants.Contains(t.Name)) && !graph.Buffers.Contains(t.Name) && consumers.ContainsKey(t.Name)).Select(t => Describe(t, consumers, heads))];
+
+        void Use(string name, Node node, int index)
+        {
+            if (name.Length > 0) (consumers.TryGetValue(name, out var list) ? list : consumers[name] = []).Add((node, index));
+        }
     }
 
     private static CatalogWeight Describe(Tensor tensor, Dictionary<string, List<(Node Node, int Index)>> consumers, HashSet<Node> heads)
@@ -68,6 +74,7 @@ public static partial class WeightCatalog
         ("Conv" or "ConvTranspose", 1) => WeightKind.Convolution,
         ("BatchNormalization", 3 or 4) => WeightKind.Statistics,
         ("BatchNormalization" or "LayerNormalization" or "SimplifiedLayerNormalization" or "InstanceNormalization" or "GroupNormalization" or "RMSNormalization", >= 1) => WeightKind.Norm,
+        (_, int.MaxValue) => WeightKind.Other, // inside a subgraph
         ("Mul", _) when tensor.Dims.Length == 1 && tensor.Count > 1 => WeightKind.Norm,
         ("Add" or "Gemm" or "Conv" or "ConvTranspose", _) when tensor.Dims.Length == 1 && tensor.Count > 1 => WeightKind.Bias,
         _ => WeightKind.Other,

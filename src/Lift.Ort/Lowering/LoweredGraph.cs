@@ -1,3 +1,4 @@
+using Lift.Ort.Lowering.ControlFlow;
 using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Lowering;
@@ -12,6 +13,7 @@ public static class LoweredGraph
     /// <remarks>A node that uses a form which its lowering cannot say stays as it is: <see cref="WhyNot"/> tells the reason.</remarks>
     public static Graph Of(Graph source)
     {
+        source = Unfolding.Of(source);
         if (!source.Nodes.Exists(n => Lowerings.Has(n.Operator))) return source.Clone();
         Graph graph = source.Clone();
         Node[] nodes = [.. graph.Nodes];
@@ -29,7 +31,7 @@ public static class LoweredGraph
     }
 
     /// <summary>Why <see cref="Of"/> leaves a node of a graph as it is; null where it has no lowering, or is lowered.</summary>
-    public static string? WhyNot(Graph graph, Node node) => Lowerings.Has(node.Operator) ? TryLower(graph.Clone(), node.Clone(), [])?.Message : null;
+    public static string? WhyNot(Graph graph, Node node) => Lowerings.Has(node.Operator) ? TryLower(graph.Clone(), node.Clone(), [])?.Message : Unfolding.WhyNot(graph, node);
 
     /// <summary>Appends a node's lowering to the graph; where the node is of a form that cannot be lowered, the graph stays as it was and the reason comes back.</summary>
     private static LiftException? TryLower(Graph graph, Node node, Dictionary<string, Var> shared)

@@ -18,6 +18,9 @@ public sealed class Graph
     /// <summary>Version of the standard operators; 17 to 21 after reading.</summary>
     public int Opset { get; set; } = 17;
 
+    /// <summary>Version in which the nodes inside subgraphs are written; 0 where it is <see cref="Opset"/>. Subgraphs travel as they are until they are unfolded.</summary>
+    internal int SubgraphOpset { get; set; }
+
     public int IrVersion { get; set; } = 8;
 
     /// <summary>Imported domains other than the standard one, with their versions.</summary>
@@ -37,6 +40,9 @@ public sealed class Graph
     internal HashSet<string> Buffers { get; } = [];
 
     public List<Node> Nodes { get; } = [];
+
+    /// <summary>Values through which no gradient passes, whatever their operator; see <see cref="GraphOps.Detach"/>.</summary>
+    internal HashSet<string> Detached { get; } = [];
 
     public List<FunctionProto> Functions { get; } = [];
 
@@ -127,13 +133,14 @@ public sealed class Graph
     /// <summary>A copy whose lists can be changed without touching this graph; tensors' bytes are shared.</summary>
     public Graph Clone()
     {
-        var copy = new Graph { Name = Name, Opset = Opset, IrVersion = IrVersion };
+        var copy = new Graph { Name = Name, Opset = Opset, SubgraphOpset = SubgraphOpset, IrVersion = IrVersion };
         foreach (var (k, v) in Domains) copy.Domains[k] = v;
         copy.Inputs.AddRange(Inputs);
         copy.Outputs.AddRange(Outputs);
         foreach (var (k, v) in Initializers) copy.Initializers.Add(k, v);
         copy.Constants.UnionWith(Constants);
         copy.Buffers.UnionWith(Buffers);
+        copy.Detached.UnionWith(Detached);
         copy.Nodes.AddRange(Nodes.Select(n => n.Clone()));
         copy.Functions.AddRange(Functions);
         foreach (var (k, v) in Types) copy.Types[k] = v;

@@ -13,7 +13,7 @@ internal static class GraphCheck
     public static void Operators(Graph graph, string path)
     {
         var functions = graph.Functions.Select(f => (Domain(f.Domain), f.Name)).ToHashSet();
-        foreach (Node node in graph.Nodes)
+        foreach (Node node in graph.Nodes.SelectMany(WithInner))
         {
             if (functions.Contains((node.Domain, node.OpType))) continue;
             if (OperatorSchema.Known(node))
@@ -44,6 +44,9 @@ internal static class GraphCheck
             }
         }
     }
+
+    /// <summary>A node and those inside its subgraphs.</summary>
+    private static IEnumerable<Node> WithInner(Node node) => node.Subgraphs.SelectMany(g => g.Node).Select(Node.Of).SelectMany(WithInner).Prepend(node);
 
     private static string Domain(string domain) => domain == "ai.onnx" ? "" : domain;
 }

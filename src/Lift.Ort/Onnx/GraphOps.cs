@@ -68,6 +68,14 @@ public static class GraphOps
 
     public static Var Identity(this Var x, string? output = null) => x.Graph.Add("Identity", [x], output: output);
 
+    /// <summary>The same numbers as a constant: no gradient passes.</summary>
+    public static Var Detach(this Var x)
+    {
+        Var copy = x.Identity();
+        x.Graph.Detached.Add(copy.Name);
+        return copy;
+    }
+
     /// <summary>A tensor of <paramref name="shape"/> (an int64 vector value) filled with <paramref name="value"/>.</summary>
     public static Var Filled(this Var shape, float value) => shape.Graph.Add("ConstantOfShape", [shape], n =>
     {

@@ -1,10 +1,19 @@
 using Google.Protobuf;
+using Lift.Ort.Onnx.Reading;
 
 namespace Lift.Ort.Onnx;
 
 /// <summary>One operation of a graph. An empty input or output name means "not given", as in ONNX.</summary>
 public sealed class Node(string opType, string domain, IEnumerable<string> inputs, IEnumerable<string> outputs, string name = "")
 {
+    /// <summary>A node as a file spells it.</summary>
+    internal static Node Of(NodeProto proto)
+    {
+        var node = new Node(proto.OpType, proto.Domain, proto.Input, proto.Output, proto.Name);
+        foreach (AttributeProto attribute in proto.Attribute) node.Attributes[attribute.Name] = attribute;
+        return node;
+    }
+
     public string OpType { get; set; } = opType;
 
     /// <summary>"" for standard ONNX operators ("ai.onnx" is normalised to it), "com.microsoft" for ONNX Runtime's.</summary>
@@ -26,6 +35,15 @@ public sealed class Node(string opType, string domain, IEnumerable<string> input
 
     /// <summary>The name of output <paramref name="index"/>, or null where it is absent or empty.</summary>
     public string? Output(int index) => index < Outputs.Count && Outputs[index].Length > 0 ? Outputs[index] : null;
+
+    /// <summary>The subgraphs of If, Loop and Scan.</summary>
+    internal IEnumerable<GraphProto> Subgraphs => Attributes.Values.SelectMany(SubgraphNames.Of);
+
+    /// <summary>Values that subgraphs of this node take from outside without being among its inputs.</summary>
+    internal IEnumerable<string> Captured => Subgraphs.SelectMany(SubgraphNames.Captured).Distinct();
+
+    /// <summary>All values that the node reads: its inputs, and what its subgraphs take from outside.</summary>
+    internal IEnumerable<string> Reads => Attributes.Count == 0 ? Inputs : Inputs.Concat(Captured);
 
     public bool Has(string attribute) => Attributes.ContainsKey(attribute);
 

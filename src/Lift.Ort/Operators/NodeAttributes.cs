@@ -12,6 +12,12 @@ internal readonly unsafe struct NodeAttributes(nint info)
     private static readonly delegate* unmanaged<nint, byte*, long*, nuint*, nint> getInts = (delegate* unmanaged<nint, byte*, long*, nuint*, nint>)Function("KernelInfoGetAttributeArray_int64");
     private static readonly delegate* unmanaged<nint, byte*, nuint*, nint> getName = (delegate* unmanaged<nint, byte*, nuint*, nint>)Function("KernelInfo_GetNodeName");
 
+    private static readonly delegate* unmanaged<nint, nuint, nint*, nint> getOutputType = (delegate* unmanaged<nint, nuint, nint*, nint>)Function("KernelInfo_GetOutputTypeInfo");
+    private static readonly delegate* unmanaged<nint, nint*, nint> asTensor = (delegate* unmanaged<nint, nint*, nint>)Function("CastTypeInfoToTensorInfo");
+    private static readonly delegate* unmanaged<nint, nuint*, nint> getRank = (delegate* unmanaged<nint, nuint*, nint>)Function("GetDimensionsCount");
+    private static readonly delegate* unmanaged<nint, long*, nuint, nint> getDims = (delegate* unmanaged<nint, long*, nuint, nint>)Function("GetDimensions");
+    private static readonly delegate* unmanaged<nint, void> releaseType = (delegate* unmanaged<nint, void>)Function("ReleaseTypeInfo");
+
     /// <summary>The node's name; may be empty.</summary>
     public string NodeName
     {
@@ -56,6 +62,24 @@ internal readonly unsafe struct NodeAttributes(nint info)
             if (!Succeeded(getInts(info, key, null, &size)) && size == 0) return null;
             long[] values = new long[(int)size];
             fixed (long* v = values) return Succeeded(getInts(info, key, v, &size)) ? values : null;
+        }
+    }
+
+    /// <summary>The dimensions that the model declares for an output, −1 for those that are no numbers; null where it declares no rank.</summary>
+    public long[]? OutputDims(int index)
+    {
+        nint type, tensor;
+        if (!Succeeded(getOutputType(info, (nuint)index, &type)) || type == 0) return null;
+        try
+        {
+            nuint rank;
+            if (!Succeeded(asTensor(type, &tensor)) || tensor == 0 || !Succeeded(getRank(tensor, &rank)) || rank == 0) return null;
+            long[] dims = new long[rank];
+            fixed (long* d = dims) return Succeeded(getDims(tensor, d, rank)) ? dims : null;
+        }
+        finally
+        {
+            releaseType(type);
         }
     }
 

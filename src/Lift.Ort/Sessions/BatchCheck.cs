@@ -20,6 +20,7 @@ internal sealed class BatchCheck(IReadOnlyList<GraphValue> inputs, ArtifactRecor
                 throw new LiftException($"Input '{input.Name}' of the batch is {value.TensorType}, but the model takes {input.Type}.");
             if (input.Type.Shape is { } shape) CheckShape(input, shape, value, symbols);
         }
+        if (record.RowsPerExample is > 1 and var rows) CheckGroups(batch, rows);
         if (record.Classes is { } classes && batch.TryGetValue(ArtifactNames.Labels, out Tensor? labels) && labels.Type == ElementType.Int64) CheckLabels(labels, classes);
     }
 
@@ -33,6 +34,16 @@ internal sealed class BatchCheck(IReadOnlyList<GraphValue> inputs, ArtifactRecor
             if (!symbols.TryAdd(symbol, (input.Name, size)) && symbols[symbol].Size != size)
                 throw new LiftException($"Inputs '{symbols[symbol].Input}' and '{input.Name}' of the batch disagree about {symbol}: {symbols[symbol].Size} and {size}.");
         }
+    }
+
+    /// <summary>Losses that compare rows with each other read whole groups of them.</summary>
+    private void CheckGroups(IReadOnlyDictionary<string, Tensor> batch, int rows)
+    {
+        GraphValue? first = inputs.FirstOrDefault(i => i.Name != ArtifactNames.Labels && i.Type.Rank is null or > 0);
+        if (first is null || batch[first.Name].Dims is not [var count, ..]) return;
+        if (count % rows != 0) throw new LiftException($"Input '{first.Name}' of the batch has {count} rows, but the {record.Loss} loss reads {rows} for each example; give a multiple of {rows}.");
+        if (batch.TryGetValue(ArtifactNames.Labels, out Tensor? labels) && labels.Count != count / rows)
+            throw new LiftException($"The batch has {labels.Count} labels for {count} rows; the {record.Loss} loss reads one for {rows} rows.");
     }
 
     private static void CheckLabels(Tensor labels, long classes)

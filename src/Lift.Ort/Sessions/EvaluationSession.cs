@@ -65,7 +65,7 @@ public sealed unsafe class EvaluationSession : IDisposable
     {
         var (forward, lossName, scored) = TrainingGraph.WithLoss(model, loss);
         var parameters = forward.Initializers.Values.Where(ArtifactWriter.IsParameter).ToDictionary(t => t.Name);
-        var record = new ArtifactRecord { LossOutput = lossName, Classes = ArtifactRecord.ClassesOf(forward, scored, loss.Loss) };
+        var record = new ArtifactRecord { Loss = loss.Loss, LossOptions = loss.LossOptions, LossOutput = lossName, Scored = scored, Classes = ArtifactRecord.ClassesOf(forward, scored, loss) };
         return new(GraphWriter.ToModel(ArtifactWriter.WithInputs(forward, parameters.Values)), record, parameters, device, $"model with its loss over '{scored}'", [], outputs ?? []);
     }
 

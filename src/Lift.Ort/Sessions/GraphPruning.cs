@@ -1,3 +1,5 @@
+using Lift.Ort.Operators;
+
 namespace Lift.Ort.Sessions;
 
 /// <summary>Drops from a model what none of its outputs needs.</summary>
@@ -22,6 +24,21 @@ internal static class GraphPruning
         // A function that is left calls others, so functions are dropped only where nothing at all calls them.
         var called = graph.Node.Concat(model.Functions.SelectMany(f => f.Node)).SelectMany(WithInner).Select(n => (n.Domain, n.OpType)).ToHashSet();
         Keep(model.Functions, f => called.Contains((f.Domain, f.Name)));
+    }
+
+    /// <summary>Takes the names of optional outputs that nobody reads from nodes of our training operators, so that nothing is computed for them: a frozen weight's gradient, an image's.</summary>
+    public static void LeaveOutUnread(ModelProto model)
+    {
+        var schemas = TrainingOperators.Table.ToDictionary(s => (s.Domain, s.Name));
+        var read = model.Graph.Node.SelectMany(Reads).Concat(model.Graph.Output.Select(o => o.Name)).ToHashSet();
+        foreach (NodeProto node in model.Graph.Node)
+        {
+            if (!schemas.TryGetValue((node.Domain, node.OpType), out OperatorSchema? schema)) continue;
+            for (int i = 0; i < node.Output.Count; i++)
+            {
+                if (!read.Contains(node.Output[i]) && schema.Outputs[Math.Min(i, schema.Outputs.Length - 1)].Presence == Presence.Optional) node.Output[i] = "";
+            }
+        }
     }
 
     /// <summary>All values that a node reads, those that its subgraphs take from outside included.</summary>

@@ -199,6 +199,7 @@ public sealed unsafe class TrainingSession : IDisposable
         session?.Dispose();
         session = null;
         model = new CompactModel(folder.TrainingModel, options.Outputs.Prepend(folder.Record.LossOutput).Distinct(), wanted);
+        if (options.TrainingOperators) GraphPruning.LeaveOutUnread(model.Model);
         if (options.TrainingOperators && options.Fusions) Fusion.Apply(model.Model);
         session = new BoundSession(model.Model, device, what, options.TrainingOperators, options.Configure);
         forms = wanted;

@@ -14,7 +14,7 @@ public sealed class TrainingRuntimeTests
 {
     private const double LearningRate = 0.001; // what a new session of the training runtime starts with
 
-    public static IEnumerable<object[]> Models => new[] { "mlp", "llama-tiny", "gpt2-tiny", "bert-tiny", "mobilenetv2-tiny", "stories260k" }.Select(m => new object[] { m });
+    public static IEnumerable<object[]> Models => new[] { "mlp", "llama-tiny", "gpt2-tiny", "bert-tiny", "mobilenetv2-tiny", "mobilenetv2-bn-tiny", "densenet-bn-tiny", "stories260k" }.Select(m => new object[] { m });
 
     [TestMethod]
     [DynamicData(nameof(Models))]
@@ -68,7 +68,7 @@ public sealed class TrainingRuntimeTests
     private static void Near(double expected, double actual) => Assert.AreEqual(expected, actual, 1e-4 * Math.Abs(expected));
 
     /// <summary>Runs train.mjs and answers its JSON.</summary>
-    private static JsonElement Train(ArtifactFolder folder, IEnumerable<Dictionary<string, Tensor>> batches, string file)
+    internal static JsonElement Train(ArtifactFolder folder, IEnumerable<IReadOnlyDictionary<string, Tensor>> batches, string file)
     {
         if (!Directory.Exists(Path.Combine(TestFiles.Root, "node_modules/onnxruntime-web"))) Assert.Inconclusive("onnxruntime-web is absent: npm ci --ignore-scripts");
         File.WriteAllText(file, JsonSerializer.Serialize(batches.Select(b => b.ToDictionary(p => p.Key, p => new

@@ -20,7 +20,7 @@ public sealed class PrepareCommandTests
     [TestMethod]
     [DataRow("--train nothing.*", "nothing.*")]
     [DataRow("--output other", "other")]
-    [DataRow("--loss hinge", "hinge")]
+    [DataRow("--loss squares", "squares")]
     public void Names_what_does_not_fit(string options, string word)
     {
         using TempFolder folder = TestFiles.Temp();

@@ -11,11 +11,20 @@ internal sealed record GradientCase(string Note, Tensor?[] Inputs, Action<Node>?
     /// <summary>Outputs that the node lists without a name.</summary>
     public int[] Absent { get; init; } = [];
 
+    /// <summary>The outputs' values, for operators that ONNX Runtime has no processor kernel for.</summary>
+    public Func<IReadOnlyDictionary<string, float[]>>? Expected { get; init; }
+
     /// <summary>Outputs that a lowering need not reproduce.</summary>
     public int[] NotCompared { get; init; } = [];
 
     /// <summary>Elements of output 0 that a lowering must reproduce.</summary>
     public Range Compared { get; init; } = ..;
+
+    /// <summary>True: the rule sees symbols for the dimensions of input 0.</summary>
+    public bool Dynamic { get; init; }
+
+    /// <summary>Axes of inputs that stay numbers where a lowering is tried with symbols: those that every export knows (heads, head sizes of tables).</summary>
+    public (int Input, int Axis)[] Known { get; init; } = [];
 
     /// <summary>Sees the graph after the node was added, for operators that need something around them.</summary>
     public float Step { get; init; } = 1e-2f;

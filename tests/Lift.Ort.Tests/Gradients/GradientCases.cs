@@ -88,8 +88,6 @@ internal static class GradientCases
         ["ReduceLogSum"] = Reduction(low: 0.5f),
         ["ReduceLogSumExp"] = Reduction(),
         ["CumSum"] = [new("plain", [F([2, 3]), S(1L)]) { Vary = [0] }, new("exclusive reverse", [F([2, 3]), S(0L)], n => n.With("exclusive", 1L).With("reverse", 1L)) { Vary = [0] }],
-        ["GlobalAveragePool"] = [new("2d", [F([2, 3, 4, 5])])],
-        ["GlobalMaxPool"] = [new("2d", [F([1, 2, 3, 2])]) { Step = 1e-3f }],
 
         ["Reshape"] = [new("plain", [F([2, 6]), L(3, -1)])],
         ["Flatten"] = [new("axis 1", [F([2, 3, 4])]), new("axis 2", [F([2, 3, 4])], n => n.With("axis", 2L))],
@@ -122,26 +120,13 @@ internal static class GradientCases
         ["SoftmaxCrossEntropyLoss"] = [new("mean", [F([4, 5]), L([4], 1, -100, 0, 4)], n => n.With("ignore_index", -100L)), new("no ignore", [F([3, 4]), L([3], 1, 0, 3)])],
         ["LayerNormalization"] = [new("bias", [F([2, 3, 5]), F([5], 0.5f, 1.5f), F([5])]), new("no bias", [F([4, 5]), F([5], 0.5f, 1.5f)]), new("two axes", [F([2, 3, 4]), F([3, 4], 0.5f, 1.5f), F([3, 4])], n => n.With("axis", 1L))],
         ["SimplifiedLayerNormalization"] = [new("plain", [F([2, 3, 5]), F([5], 0.5f, 1.5f)])],
-        ["BatchNormalization"] = [new("2d", [F([2, 3, 2, 2]), F([3], 0.5f, 1.5f), F([3]), F([3], seed: 2), F([3], 0.5f, 1)]) { Vary = [0, 1, 2] }, new("flat", [F([4, 3]), F([3], 0.5f, 1.5f), F([3]), F([3], seed: 2), F([3], 0.5f, 1)]) { Vary = [0, 1, 2] }],
-        ["InstanceNormalization"] = [new("2d", [F([2, 3, 2, 3]), F([3], 0.5f, 1.5f), F([3])])],
-        ["LpNormalization"] = [new("l2", [F([2, 4])]), new("l1", [F([2, 4])], n => n.With("p", 1L)) { Step = 1e-3f }],
-
-        ["Conv"] =
-        [
-            new("plain", [F([2, 3, 5, 5]), F([4, 3, 3, 3]), F([4])]), new("stride pad", [F([2, 2, 6, 5]), F([3, 2, 3, 3])], n => n.With("strides", [2L, 2]).With("pads", [1L, 1, 1, 1])),
-            new("group", [F([2, 4, 5, 5]), F([6, 2, 3, 3])], n => n.With("group", 2L)), new("depthwise stride", [F([2, 3, 7, 6]), F([3, 1, 3, 3])], n => n.With("group", 3L).With("strides", [2L, 2]).With("pads", [1L, 1, 1, 1])),
-            new("dilation", [F([1, 2, 7, 7]), F([2, 2, 3, 3])], n => n.With("dilations", [2L, 2])), new("1d", [F([2, 3, 8]), F([4, 3, 3])], n => n.With("strides", [3L])), new("1x1", [F([2, 3, 4, 4]), F([5, 3, 1, 1])]),
-        ],
-        ["ConvTranspose"] = [new("plain", [F([2, 3, 4, 4]), F([3, 2, 3, 3]), F([2])]), new("stride", [F([1, 2, 3, 3]), F([2, 3, 3, 3])], n => n.With("strides", [2L, 2]).With("pads", [1L, 1, 1, 1]).With("output_padding", [1L, 1]))],
-        ["MaxPool"] = [new("plain", [F([2, 2, 4, 4])], n => n.With("kernel_shape", [2L, 2]).With("strides", [2L, 2])) { Step = 1e-3f }, new("overlap", [F([1, 2, 5, 5])], n => n.With("kernel_shape", [3L, 3]).With("pads", [1L, 1, 1, 1])) { Step = 1e-3f }],
-        ["AveragePool"] = [new("plain", [F([2, 2, 4, 4])], n => n.With("kernel_shape", [2L, 2]).With("strides", [2L, 2])), new("pads", [F([1, 2, 5, 5])], n => n.With("kernel_shape", [3L, 3]).With("strides", [2L, 2]).With("pads", [1L, 1, 1, 1])), new("include", [F([1, 2, 5, 5])], n => n.With("kernel_shape", [3L, 3]).With("pads", [1L, 1, 1, 1]).With("count_include_pad", 1L))],
     };
 
     /// <summary>All cases of each operator.</summary>
     public static readonly Dictionary<string, GradientCase[]> Table = typeof(GradientCases).Assembly.GetTypes()
         .Where(t => t.IsDefined(typeof(GradientCaseGroupAttribute), false))
         .SelectMany(t => (Dictionary<string, GradientCase[]>)t.GetProperty("Cases")!.GetValue(null)!)
-        .Concat(plain).GroupBy(c => c.Key, c => c.Value).ToDictionary(g => g.Key, g => g.SelectMany(c => c).ToArray());
+        .Concat(plain).Concat(ConvolutionCases.Table).Concat(NormalizationCases.Table).GroupBy(c => c.Key, c => c.Value).ToDictionary(g => g.Key, g => g.SelectMany(c => c).ToArray());
 
     private static GradientCase[] Unary(float low = -1.5f, float high = 1.5f) => [new("matrix", [F([2, 5], low, high)]), new("scalar", [F([], low, high)])];
 

@@ -62,7 +62,7 @@ public sealed class TrainingGraphTests
     public void A_loss_that_does_not_fit_is_refused()
     {
         StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => TrainingGraph.Build(Mlp, new())).Message, "causal-lm loss needs an output of [batch, sequence, vocabulary]");
-        StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => TrainingGraph.Build(Mlp, classes with { Loss = "hinge" })).Message, "There is no loss 'hinge'");
+        StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => TrainingGraph.Build(Mlp, classes with { Loss = "squares" })).Message, "There is no loss 'squares'");
     }
 
     [TestMethod]

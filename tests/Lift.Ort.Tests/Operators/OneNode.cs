@@ -60,6 +60,9 @@ internal sealed record OneNode(string Operator, params (string Name, object Valu
     /// <summary>Output indices that the node leaves out.</summary>
     public int[] Absent { get; init; } = [];
 
+    /// <summary>Dimensions declared for the outputs, the batch as a symbol; default: none.</summary>
+    public long[]? OutputDims { get; init; }
+
     /// <summary>Element type declared for the outputs; default: none, ONNX Runtime infers it.</summary>
     public ElementType? OutputType { get; init; }
 
@@ -96,10 +99,18 @@ internal sealed record OneNode(string Operator, params (string Name, object Valu
         }
         if (OutputType is { } type)
             foreach (var o in graph.Output) o.Type = new() { TensorType = new() { ElemType = (int)type } };
+        if (OutputDims is { } dims)
+        {
+            foreach (var o in graph.Output)
+            {
+                o.Type = new() { TensorType = new() { ElemType = (int)inputs[0]!.Type, Shape = new() } };
+                o.Type.TensorType.Shape.Dim.AddRange(dims.Select((d, i) => i == 0 ? new TensorShapeProto.Types.Dimension { DimParam = "batch" } : new() { DimValue = d }));
+            }
+        }
         graph.Node.Add(node);
         var model = new ModelProto { IrVersion = 8, Graph = graph };
         model.OpsetImport.Add(new OperatorSetIdProto { Domain = "", Version = Opset });
-        model.OpsetImport.Add(new OperatorSetIdProto { Domain = Domain, Version = 1 });
+        if (Domain.Length > 0) model.OpsetImport.Add(new OperatorSetIdProto { Domain = Domain, Version = 1 });
         if (Function is not null) model.Functions.Add(Function);
         return model;
     }

@@ -143,19 +143,28 @@ internal static partial class OperatorCases
             ([1, 2, 6, 7], [2, 2, 2, 2], 1, [2, 1], null, null, "SAME_LOWER"),
             ([1, 1, 3, 4, 3], [2, 1, 2, 2, 2], 1, null, null, [0, 1, 1, 0, 0, 1], "NOTSET"),
             ([6, 8, 12, 12], [16, 8, 3, 3], 1, null, null, [1, 1, 1, 1], null),
+            ([6, 8, 12, 12], [16, 8, 3, 3], 1, [1, 1], [1, 1], [1, 1, 1, 1], null),
+            ([1, 8, 20, 21], [40, 8, 3, 3], 1, [1, 2], [1, 1], [1, 0, 1, 1], null),
+            ([3, 12, 9, 10], [12, 1, 3, 3], 12, [2, 1], [1, 2], [1, 2, 1, 2], null),
+            ([1, 12, 30, 30], [24, 1, 3, 3], 12, [1, 1], [1, 1], [1, 1, 1, 1], null),
+            ([3, 40, 11, 11], [50, 40, 1, 1], 1, [1, 1], [1, 1], [0, 0, 0, 0], null),
+            ([3, 40, 11, 11], [50, 40, 1, 1], 1, [2, 2], [1, 1], [0, 0, 0, 0], null),
+            ([2, 3, 40], [5, 3, 7], 1, [3], [2], [2, 4], null),
+            ([2, 3, 5, 6, 7], [4, 3, 2, 3, 3], 1, [1, 2, 1], [2, 1, 1], [0, 1, 2, 1, 0, 1], null),
         })
         {
             OperatorCase all = PlainConvolution(x, w, groups, strides, dilations, pads, auto);
-            yield return all;
-            yield return all with { Node = all.Node with { Absent = [0] }, Expected = all.Expected[1..] };
-            yield return all with { Node = all.Node with { Outputs = 1 }, Expected = all.Expected[..1] };
+            string[] given = ["group", "kernel_shape", "strides", "dilations", "pads"];
+            yield return all with { HasFallback = given.All(a => all.Node.Attributes.Any(g => g.Name == a)) && auto is null };
+            yield return all with { Node = all.Node with { Absent = [0] }, Expected = all.Expected[1..], HasFallback = false };
+            yield return all with { Node = all.Node with { Outputs = 1 }, Expected = all.Expected[..1], HasFallback = false };
         }
     }
 
     private static OperatorCase PlainConvolution(long[] xDims, long[] wDims, long groups, long[]? strides, long[]? dilations, long[]? pads, string? auto)
     {
         int rank = xDims.Length - 2;
-        var attributes = new List<(string, object)> { ("group", groups) };
+        var attributes = new List<(string, object)> { ("group", groups), ("kernel_shape", wDims[2..]) };
         if (strides is not null) attributes.Add(("strides", strides));
         if (dilations is not null) attributes.Add(("dilations", dilations));
         if (pads is not null) attributes.Add(("pads", pads));

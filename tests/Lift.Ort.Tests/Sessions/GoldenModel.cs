@@ -12,9 +12,14 @@ internal sealed class GoldenModel
     private readonly JsonElement json;
     private readonly string folder;
 
-    public GoldenModel(string name)
+    public GoldenModel(string name) : this(name, TestFiles.Shared($"models/{name}"))
     {
-        folder = TestFiles.Shared($"models/{name}");
+    }
+
+    private GoldenModel(string name, string folder)
+    {
+        this.folder = folder;
+        Name = name;
         json = JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "golden.json"))).RootElement;
     }
 
@@ -22,13 +27,24 @@ internal sealed class GoldenModel
     public static IEnumerable<string> Names => Directory.GetFiles(TestFiles.Shared("models"), "golden.json", SearchOption.AllDirectories)
         .Select(f => Path.GetFileName(Path.GetDirectoryName(f)!)).Order();
 
+    /// <summary>A model in a folder anywhere: <c>model.onnx</c>, <c>golden.json</c> and its binary files.</summary>
+    public static GoldenModel In(string folder) => new(Path.GetFileName(folder), folder);
+
+    public string Name { get; }
+
     public string ModelPath => Path.Combine(folder, "model.onnx");
 
-    public string Loss => json.GetProperty("task").GetString() == "causal_lm" ? "causal-lm" : "cross-entropy";
+    public string Loss => json.GetProperty("task").GetString() switch { "causal_lm" => "causal-lm", "mse" => "mse", "bce" => "bce", _ => "cross-entropy" };
+
+    /// <summary>The output to score where the file has several; null leaves the choice to the product.</summary>
+    public string? Output => json.TryGetProperty("output", out JsonElement o) ? o.GetString() : null;
+
+    /// <summary>The output that is recorded.</summary>
+    public string Scored => json.TryGetProperty("scored", out JsonElement o) ? o.GetString()! : "logits";
 
     public int Cases => json.GetProperty("cases").GetArrayLength();
 
-    public TrainingGraph Graph(params string[] train) => TrainingGraph.Build(OnnxFile.Read(ModelPath), new() { Loss = Loss, Train = train });
+    public TrainingGraph Graph(params string[] train) => TrainingGraph.Build(OnnxFile.Read(ModelPath), new() { Loss = Loss, Output = Output, Train = train });
 
     public ArtifactFolder Prepare(string directory, ArtifactOptions? options = null, params string[] train) =>
         ArtifactFolder.Create(Graph(train.Length > 0 ? train : ["*"]), ModelPath, directory, options);
@@ -49,9 +65,19 @@ internal sealed class GoldenModel
     private Tensor Read(string name, JsonElement value)
     {
         long[] dims = [.. value.GetProperty("shape").EnumerateArray().Select(d => d.GetInt64())];
-        return value.TryGetProperty("file", out JsonElement file)
-            ? Tensor.From<float>(name, Floats(file.GetString()!), dims)
-            : Tensor.From<long>(name, [.. value.GetProperty("data").EnumerateArray().Select(v => v.GetInt64())], dims);
+        string type = value.GetProperty("dtype").GetString()!;
+        if (value.TryGetProperty("file", out JsonElement file))
+        {
+            float[] floats = Floats(file.GetString()!);
+            return type == "float16" ? Tensor.From<Half>(name, Array.ConvertAll(floats, x => (Half)x), dims) : Tensor.From<float>(name, floats, dims);
+        }
+        long[] data = [.. value.GetProperty("data").EnumerateArray().Select(v => v.GetInt64())];
+        return type switch
+        {
+            "int32" => Tensor.From<int>(name, Array.ConvertAll(data, v => (int)v), dims),
+            "bool" => Tensor.From<bool>(name, Array.ConvertAll(data, v => v != 0), dims),
+            _ => Tensor.From<long>(name, data, dims),
+        };
     }
 
     private float[] Floats(string file) => MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(Path.Combine(folder, file))).ToArray();
@@ -73,6 +99,7 @@ internal sealed class GoldenModel
             var homes = parameter.GetProperty("initializers").EnumerateArray().ToDictionary(i => i.GetProperty("name").GetString()!,
                 i => (i.GetProperty("layout").GetString()!, parameter.GetProperty("shape").EnumerateArray().Select(d => d.GetInt64()).ToArray()));
             string key = string.Join(" + ", homes.Keys);
+            if (homes.Count == 0) continue; // the exporter folded it into another value
             if (!groups.ContainsKey(key)) groups[key] = ([], homes);
             groups[key].Parameters.Add(parameter.GetProperty("name").GetString()!);
         }
@@ -93,7 +120,7 @@ internal sealed class GoldenModel
     {
         Assert.AreEqual(shape.Aggregate(1L, (n, d) => n * d), gradient.LongLength);
         double[] values = Array.ConvertAll(gradient, x => (double)x);
-        if (layout == "as_is") return values;
+        if (layout is "as_is" or "reshaped") return values;
         Assert.AreEqual("transposed", layout);
         int rows = (int)shape[0], columns = (int)shape[1]; // of the parameter; the initializer is [columns, rows]
         var turned = new double[values.Length];

@@ -2,115 +2,62 @@ using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Gradients.Rules;
 
-/// <summary>
-/// Rules of convolution and pooling, in standard operators: a convolution's gradients are convolutions again
-/// (the output spread back by ConvTranspose; the weight's as a correlation of input and gradient with batch and channel exchanged).
-/// </summary>
+/// <summary>Rules of convolutions: ONNX Runtime's ConvGrad, which is given explicit pads; a transposed convolution is the same with image and gradient exchanged.</summary>
 internal static class Convolutions
 {
-    /// <summary>Y = X ∗ W + b ⇒ dX = dY ∗ᵀ W, dW = X ∗ dY (channels as batch, stride and dilation exchanged), db = Σ dY</summary>
+    /// <summary>Y = X ∗ W + b ⇒ ConvGrad(dY, X, W): dX = dY ∗ᵀ W, dW = X ∗ dY, db = Σ dY</summary>
     [Gradient("Conv")]
     public static Var?[] Conv(Backward b)
     {
-        Var x = b.X(), w = b.X(1), dy = b.Dy;
-        var window = Window.Of(b, w);
+        Var x = b.X(), w = b.X(1);
+        var window = SlidingWindow.Of(b, x, b.Y, w);
         long group = b.Node.Int("group", 1);
-        long[] all = [0, .. Enumerable.Range(2, window.Rank)];
-        return [b.Needs(0) ? SpreadBack(b, dy, w, window, group) : null, b.Needs(1) ? WeightGradient(b, x, w, dy, window, group) : null, b.Needs(2) ? dy.ReduceSum(all, keepDims: false) : null];
+        if (window.Pads is not null)
+        {
+            Var[] d = ConvGrad(b, window, window.Pads, group, b.Dy, x, w);
+            return [b.Like(d[0], x), b.Like(d[1], w), b.HasX(2) ? b.Like(d[2], b.X(2)) : null];
+        }
+        Var[] p = ConvGrad(b, window, new long[2 * window.Axes], group, b.Dy, window.Padded(x, b.Y), w);
+        return [b.Like(window.Cut(p[0], x), x), b.Like(p[1], w), b.HasX(2) ? b.Like(p[2], b.X(2)) : null];
     }
 
-    /// <summary>Y = X ∗ᵀ W + b ⇒ dX = dY ∗ W, dW = dY ∗ X (channels as batch), db = Σ dY</summary>
+    /// <summary>Y = X ∗ᵀ W + b ⇒ dX = dY ∗ W, dW = ConvGrad's of the convolution that takes dY to X, db = Σ dY</summary>
     [Gradient("ConvTranspose")]
     public static Var?[] ConvTranspose(Backward b)
     {
-        Var x = b.X(), w = b.X(1), dy = b.Dy;
-        if (b.Node.Has("output_shape")) throw b.Refuse("output_shape is not supported");
-        var window = Window.Of(b, w);
+        Var x = b.X(), w = b.X(1), dy = b.Dy, y = b.Y;
         long group = b.Node.Int("group", 1);
-        Var dx = b.Graph.Add("Conv", [dy, w], n => window.On(n).With("group", group));
-        long[] all = [0, .. Enumerable.Range(2, window.Rank)];
-        // Exchanging input and output turns it into Conv's case: dW of a convolution that maps dY to X.
-        return [b.Like(dx, x), b.Needs(1) ? WeightGradient(b, dy, w, x, window, group) : null, b.Needs(2) ? dy.ReduceSum(all, keepDims: false) : null];
+        var (window, exact) = Transposed(b, x, w, y);
+        Var image = exact ? dy : window.Padded(dy, x);
+        long[] pads = exact ? window.Pads! : new long[2 * window.Axes];
+        Var? dx = b.Needs(0) ? b.Like(b.Graph.Add("Conv", [image, w], n => window.On(n).With("pads", pads).With("group", group)), x) : null;
+        Var? dw = b.Needs(1) ? b.Like(ConvGrad(b, window, pads, group, x, image, w)[1], w) : null;
+        long[] all = [0, .. Enumerable.Range(2, window.Axes)];
+        return [dx, dw, b.Needs(2) ? dy.ReduceSum(all, keepDims: false) : null];
     }
 
-    /// <summary>y = maximum of each window ⇒ dx = dy added into zeros at the maxima's positions</summary>
-    [Gradient("MaxPool")]
-    public static Var?[] MaxPool(Backward b)
-    {
-        Var x = b.X(), positions = b.Out(1).Reshape(-1);
-        if (b.Node.Int("storage_order") != 0) throw b.Refuse("storage_order 1 is not supported");
-        Var dims = b.Dims(x), zeros = b.Graph.Add("ReduceProd", [dims], n => n.With("keepdims", 1L)).Filled(0).Cast(x.Element);
-        Var flat = b.Graph.Add("ScatterElements", [zeros, positions, b.Dy.Reshape(-1)], n => n.With("axis", 0L).With("reduction", "add"));
-        return [b.Like(flat.Reshape(dims), x)];
-    }
+    private static Var[] ConvGrad(Backward b, SlidingWindow window, long[] pads, long group, Var dy, Var x, Var w) =>
+        b.Graph.AddMany("ConvGrad", 3, [dy, x, w], n => window.On(n).With("pads", pads).With("group", group), "com.microsoft");
 
-    /// <summary>y = mean of each window ⇒ dx = dy / (elements in the window), spread over it by a convolution with ones</summary>
-    [Gradient("AveragePool")]
-    public static Var?[] AveragePool(Backward b)
+    /// <summary>
+    /// The window of the convolution that takes Y to X, and whether its pads make that fit exactly. With <c>output_shape</c> or <c>auto_pad</c> the pads follow from
+    /// the sizes: what the windows reach beyond Y is divided, the larger half in front (SAME_UPPER: behind).
+    /// </summary>
+    private static (SlidingWindow Window, bool Exact) Transposed(Backward b, Var x, Var w, Var y)
     {
-        Var x = b.X();
-        var window = Window.Of(b, null);
-        if (b.Node.Int("ceil_mode") != 0) throw b.Refuse("ceil_mode 1 is not supported");
-        long channels = x.Shape?[1].Value ?? throw b.Refuse("the number of channels is not known");
-        Var Ones(long c) => b.Graph.Constant<float>(Enumerable.Repeat(1f, (int)(c * window.Kernel.Aggregate(1L, (p, k) => p * k))).ToArray(), [c, 1, .. window.Kernel]);
-        Var share = b.Dy;
-        if (window.Pads.All(p => p == 0) || b.Node.Int("count_include_pad") != 0) share = share / window.Kernel.Aggregate(1.0, (p, k) => p * k);
-        else
+        Graph g = b.Graph;
+        string auto = b.Node.String("auto_pad", "NOTSET");
+        bool derived = b.Node.Has("output_shape") || auto is not ("NOTSET" or "VALID" or "");
+        SlidingWindow window = SlidingWindow.Of(b, y, x, w);
+        long[] extra = b.Node.Ints("output_padding") ?? new long[window.Axes];
+        if (!derived) return (window, extra.Index().All(e => e.Item < window.Strides[e.Index]));
+        bool upper = auto == "SAME_UPPER";
+        if (SlidingWindow.Numbers(x) is { } from && SlidingWindow.Numbers(y) is { } to)
         {
-            Var one = b.Graph.Concat(0, b.Graph.Longs(1, 1), x.ShapeOf().Slice(2, long.MaxValue, 0)).Filled(1);
-            share = share / b.Graph.Add("Conv", [one, Ones(1)], n => window.On(n));
+            long[] total = [.. to.Select((n, i) => Math.Max(0, (from[i] - 1) * window.Strides[i] + extra[i] + (window.Kernel[i] - 1) * window.Dilations[i] + 1 - n))];
+            return (window with { Pads = null, Before = g.Longs([.. total.Select(t => upper ? t / 2 : t - t / 2)]) }, false);
         }
-        return [SpreadBack(b, share, Ones(channels), window, channels)];
-    }
-
-    private static Var SpreadBack(Backward b, Var dy, Var w, Window window, long group)
-    {
-        // With the largest output padding every element of x is covered, whatever the remainder of (size − kernel) / stride was; the surplus is cut off.
-        bool strided = window.Strides.Any(s => s > 1);
-        Var dx = b.Graph.Add("ConvTranspose", [dy, w], n =>
-        {
-            window.On(n).With("group", group);
-            if (strided) n.With("output_padding", window.Strides.Select(s => s - 1));
-        });
-        Var x = b.X();
-        if (!strided) return b.Like(dx, x);
-        Var spatial = x.ShapeOf().Slice(2, long.MaxValue, 0);
-        long[] axes = [.. Enumerable.Range(2, window.Rank)];
-        return b.Like(b.Graph.Add("Slice", [dx, b.Graph.Longs([.. axes.Select(_ => 0L)]), spatial, b.Graph.Longs(axes)]), x);
-    }
-
-    private static Var WeightGradient(Backward b, Var x, Var w, Var dy, Window window, long group)
-    {
-        int rank = window.Rank;
-        long[] spatial = [.. Enumerable.Range(2, rank)], exchanged = [1, 0, .. spatial];
-        Var left = x.Transpose(exchanged); // [C, N, …]
-        if (group > 1)
-        {
-            // [N, G·Cg, …] → [Cg, G·N, …]: each group correlates with its own output channels.
-            Var tail = x.ShapeOf().Slice(2, long.MaxValue, 0), batch = b.DimOf(x, 0);
-            Var split = x.Reshape(b.Graph.Concat(0, batch, b.Graph.Longs(group, -1), tail));
-            Var moved = split.Transpose([2, 1, 0, .. Enumerable.Range(3, rank)]);
-            left = moved.Reshape(b.Graph.Concat(0, moved.ShapeOf().Slice(0, 1, 0), b.Graph.Longs(-1), tail));
-        }
-        Var correlation = b.Graph.Add("Conv", [left, dy.Transpose(exchanged)], n => n
-            .With("strides", window.Dilations).With("dilations", window.Strides).With("pads", window.Pads).With("group", group));
-        Var cut = b.Graph.Add("Slice", [correlation, b.Graph.Longs([.. spatial.Select(_ => 0L)]), b.Graph.Longs(window.Kernel), b.Graph.Longs(spatial)]);
-        return b.Like(cut.Transpose(exchanged), w);
-    }
-
-    /// <summary>The attributes of a sliding window, defaults filled in.</summary>
-    private sealed record Window(long[] Kernel, long[] Strides, long[] Dilations, long[] Pads)
-    {
-        public int Rank => Kernel.Length;
-
-        public static Window Of(Backward b, Var? weight)
-        {
-            long[] kernel = b.Node.Ints("kernel_shape") ?? (weight?.Shape is { IsStatic: true } s ? [.. s.Dims.Skip(2).Select(d => d.Value!.Value)] : throw b.Refuse("the kernel's size is not known"));
-            if (b.Node.String("auto_pad", "NOTSET") is not ("NOTSET" or "VALID")) throw b.Refuse($"auto_pad '{b.Node.String("auto_pad")}' is not supported");
-            long[] ones = [.. kernel.Select(_ => 1L)];
-            return new(kernel, b.Node.Ints("strides") ?? ones, b.Node.Ints("dilations") ?? ones, b.Node.Ints("pads") ?? [.. kernel.Select(_ => 0L), .. kernel.Select(_ => 0L)]);
-        }
-
-        public Node On(Node node) => node.With("strides", Strides).With("dilations", Dilations).With("pads", Pads);
+        Var all = g.Add("Max", [window.Extent(x) + g.Longs(extra) - SlidingWindow.Spatial(y), g.Longs(new long[window.Axes])]), half = all / g.Longs(2);
+        return (window with { Pads = null, Before = upper ? half : all - half }, false);
     }
 }

@@ -61,23 +61,6 @@ internal static class Reductions
     public static Var?[] CumSum(Backward b) => [b.Graph.Add("CumSum", [b.Dy, b.X(1)], n =>
         n.With("exclusive", b.Node.Int("exclusive")).With("reverse", 1 - b.Node.Int("reverse")))];
 
-    /// <summary>y = mean over all spatial axes ⇒ dx = dy / (H · W · …), repeated</summary>
-    [Gradient("GlobalAveragePool")]
-    public static Var?[] GlobalAveragePool(Backward b)
-    {
-        int rank = b.RankOf(b.X());
-        Var count = Product(b, [.. Enumerable.Range(2, rank - 2).Select(i => (long)i)]);
-        return [(b.Dy / count).Expand(b.Dims(b.X()))];
-    }
-
-    /// <summary>y = maximum over all spatial axes ⇒ dx = dy where x = y, shared evenly between equals</summary>
-    [Gradient("GlobalMaxPool")]
-    public static Var?[] GlobalMaxPool(Backward b)
-    {
-        Var hit = b.X().EqualTo(b.Y).Cast(b.X().Element);
-        return [hit * (b.Dy / hit.ReduceSum([.. Enumerable.Range(2, b.RankOf(b.X()) - 2).Select(i => (long)i)]))];
-    }
-
     private static long[] Axes(Backward b) => b.Axes(b.X(), b.Constants(1, "axes"));
 
     /// <summary>True when no axes are given and the node says that this means "reduce nothing".</summary>

@@ -24,6 +24,25 @@ internal static class SkipNormalizations
         return [y[0], null, y.ElementAtOrDefault(1), sum];
     }
 
+    /// <summary>
+    /// y = x / √(mean x² + ε) · scale over the axes from <c>axis</c> on, computed in float32 as stash_type says ⇒ ONNX Runtime's older operator for the last axis.
+    /// Source: RMSNormalization of opset 23.
+    /// </summary>
+    [Lowering("RMSNormalization")]
+    public static Var?[] RmsNormalization(FusedNode n)
+    {
+        Var x = n.X(), scale = n.X(1);
+        int rank = n.RankOf(x);
+        long axis = n.Int("axis", -1);
+        float epsilon = n.Float("epsilon", 1e-5f);
+        if (axis < 0) axis += rank;
+        bool wide = scale.Shape?[-1].Value is 1 && x.Shape?[-1].Value is not 1;
+        if (axis == rank - 1 && scale.Rank == 1 && !wide) return [n.Graph.Add("SimplifiedLayerNormalization", [x, scale], a => a.With("axis", -1L).With("epsilon", epsilon))];
+        Var stashed = x.Cast((ElementType)n.Int("stash_type", (long)ElementType.Float));
+        Var unit = stashed / ((stashed * stashed).ReduceMean([.. Enumerable.Range((int)axis, rank - (int)axis)]) + epsilon).Sqrt();
+        return [unit.Cast(x.Element) * scale];
+    }
+
     private static Var Sum(FusedNode n, Var? bias)
     {
         Var sum = n.X(0) + n.X(1); // skip may be [1, S, H] or [S, H]: it broadcasts as Add does

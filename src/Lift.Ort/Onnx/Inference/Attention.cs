@@ -3,8 +3,27 @@ namespace Lift.Ort.Onnx.Inference;
 /// <summary>ONNX Runtime's fused attention operators. B batch, S sequence, H heads, D head size.</summary>
 internal static class Attention
 {
-    [Infers("com.microsoft.RotaryEmbedding", "com.microsoft.GemmaRotaryEmbedding")]
+    /// <summary>Q [B,S,N·D] or [B,N,S,D], K and V likewise → Y like Q with V's head size; present key and value [B,K,T,D].</summary>
+    [Infers("Attention")]
+    static void Standard(Inferred n)
+    {
+        Shape? q = n.Shape(0), v = n.Shape(2);
+        long heads = n.Node.Int("q_num_heads"), shared = n.Node.Int("kv_num_heads");
+        Dim flat = v is { Rank: 3 } && shared > 0 ? DimMath.Mul(DimMath.Quotient(v[2], shared), heads) : Dim.Unknown;
+        n.Y(n.Element(), q is { Rank: 4 } ? new Shape(q[0], q[1], q[2], v is { Rank: 4 } ? v[3] : Dim.Unknown) : q is { Rank: 3 } ? new Shape(q[0], q[1], flat) : null);
+        for (int i = 1; i < n.Node.Outputs.Count; i++) n.Y(n.Element(), new Shape([.. new Dim[4]]), i);
+    }
+
+    [Infers("RotaryEmbedding", "com.microsoft.RotaryEmbedding")]
     static void Rotary(Inferred n) => n.Y(n.X(0));
+
+    /// <summary>angles, q, turned q, k, turned k → q, k.</summary>
+    [Infers("com.microsoft.GemmaRotaryEmbedding")]
+    static void GemmaRotary(Inferred n)
+    {
+        n.Y(n.X(1));
+        n.Y(n.X(3), 1);
+    }
 
     /// <summary>query [B,S,H·D] (or packed [B,S,H,3,D]), value [B,S',H·D] or [B,H,S',D] → [B,S,H·D].</summary>
     [Infers("com.microsoft.MultiHeadAttention")]

@@ -1,15 +1,17 @@
 using System.Collections.Frozen;
+using Lift.Ort.Onnx.Reading;
 
 namespace Lift.Ort.Onnx.Opsets;
 
 /// <summary>
-/// Brings a graph of opset 11 to 23 into the range 17 to 21, node by node in order, and infers types on the way. Each rule says in which opset an operator
-/// changed its form and how the old form is said in the new one; operators whose later versions only admit more element types need none.
+/// Brings a graph of opset 11 to 24 into the range 17 to 21, node by node in order, and infers types on the way. Each rule says in which opset an operator
+/// changed its form and how the old form is said in the new one; operators whose later versions only admit more element types need none. Operators that are new
+/// in opset 23 and 24 and mean several older ones (Attention, RMSNormalization, RotaryEmbedding, Swish) stay: room Lowering writes them out.
 /// Source: the version history in ONNX's operator reference (Changelog.md).
 /// </summary>
 internal static class OpsetConverter
 {
-    public const int Oldest = 11, Lowest = 17, Highest = 21, Newest = 23;
+    public const int Oldest = 11, Lowest = 17, Highest = 21, Newest = 24;
 
     private static readonly Dictionary<(string Operator, int Version), Action<NodeRewrite>> raising = new()
     {
@@ -27,22 +29,19 @@ internal static class OpsetConverter
 
     private static readonly Dictionary<string, Action<NodeRewrite>> lowering = new()
     {
-        // ONNX Runtime's own operator in the standard domain computes the same, and has a gradient operator.
-        ["RMSNormalization"] = r => r.ReplaceBy(Like(r.Node, "SimplifiedLayerNormalization")),
-        ["Attention"] = Refuse,
-        ["RotaryEmbedding"] = Refuse,
+        ["TensorScatter"] = r => throw r.Refuse("TensorScatter of opset 24 has no older form; export the model without a cache, or with opset 23 or earlier"),
         ["DequantizeLinear"] = r => { if (r.Node.Has("output_dtype")) throw r.Refuse("its attribute output_dtype is new in opset 23"); },
         ["QuantizeLinear"] = r => { if (r.Node.Has("precision")) throw r.Refuse("its attribute precision is new in opset 23"); },
     };
 
-    /// <summary>Operators that take bfloat16 from opset 22 on.</summary>
+    /// <summary>Operators that take bfloat16 from opset 22 on: before, they compute in float32, between casts.</summary>
     private static readonly FrozenSet<string> wider = """
         Acos Acosh Asin Asinh Atan Atanh AveragePool Bernoulli Conv ConvTranspose Cos Cosh DeformConv Det Dropout Elu EyeLike GRU GlobalAveragePool GlobalLpPool
         GlobalMaxPool GridSample HardSigmoid HardSwish InstanceNormalization LSTM LpNormalization LpPool MaxPool MaxRoiPool MaxUnpool Mish Multinomial
         NegativeLogLikelihoodLoss RNN RandomNormal RandomNormalLike RandomUniform RandomUniformLike RoiAlign Round Selu Sin Sinh Softplus Softsign Tan ThresholdedRelu
         """.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).ToFrozenSet();
 
-    /// <exception cref="LiftException">The opset is outside 11 to 23, or a node uses a form that 17 to 21 cannot say.</exception>
+    /// <exception cref="LiftException">The opset is outside 11 to 24, or a node uses a form that 17 to 21 cannot say.</exception>
     public static void Normalise(Graph graph, string path)
     {
         int from = graph.Opset;
@@ -55,21 +54,29 @@ internal static class OpsetConverter
         graph.Nodes.Clear();
         foreach (Node node in nodes)
         {
-            List<Node> result = [node];
-            if (from < Lowest) CheckSubgraphs(graph, node, path);
-            for (int version = from + 1; version <= Lowest; version++) result = [.. result.SelectMany(n => Apply(graph, n, path, raising.GetValueOrDefault((n.Operator, version))))];
-            if (from > Highest && wider.Contains(node.Operator) && node.Input(0) is { } x && graph.TypeOf(x).Element == ElementType.BFloat16)
-            {
-                throw new NodeRewrite(graph, node, path).Refuse($"before opset 22 {node.OpType} does not take bfloat16; store the model as float16 or float32");
-            }
-            if (from > Highest) result = Apply(graph, node, path, lowering.GetValueOrDefault(node.Operator));
-            foreach (Node n in result)
+            foreach (Node n in Convert(graph, node, from, path))
             {
                 graph.Nodes.Add(n);
                 ShapeInference.Infer(graph, n);
             }
         }
         graph.Opset = Math.Clamp(from, Lowest, Highest);
+        if (graph.Opset != from && graph.Nodes.Exists(n => n.Subgraphs.Any())) graph.SubgraphOpset = from;
+    }
+
+    /// <summary>What says the same as a node of opset <paramref name="from"/> in the range and is not in the graph yet; the types of its inputs are known.</summary>
+    /// <exception cref="LiftException">The range cannot say it.</exception>
+    public static List<Node> Convert(Graph graph, Node node, int from, string path)
+    {
+        List<Node> result = [node];
+        for (int version = from + 1; version <= Lowest; version++) result = [.. result.SelectMany(n => Apply(graph, n, path, raising.GetValueOrDefault((n.Operator, version))))];
+        if (from > Highest && wider.Contains(node.Operator) && node.Inputs.Any(i => graph.TypeOf(i).Element == ElementType.BFloat16))
+        {
+            ComputeWide(graph, node);
+            return [];
+        }
+        if (from > Highest) result = Apply(graph, node, path, lowering.GetValueOrDefault(node.Operator));
+        return result;
     }
 
     private static List<Node> Apply(Graph graph, Node node, string path, Action<NodeRewrite>? rule)
@@ -79,23 +86,56 @@ internal static class OpsetConverter
         return rewrite.Result;
     }
 
-    /// <summary>Subgraphs travel as they are, so they must not hold an old form.</summary>
-    private static void CheckSubgraphs(Graph graph, Node node, string path)
+    /// <summary>Subgraphs that are left travel as they are, so they must hold only what the graph's opset can say.</summary>
+    /// <exception cref="LiftException">Names the node and the operator inside it.</exception>
+    public static void CheckSubgraphs(Graph graph)
     {
-        foreach (NodeProto inner in node.Attributes.Values.SelectMany(a => a.G is null ? a.Graphs : a.Graphs.Append(a.G)).SelectMany(g => g.Node))
+        int from = graph.SubgraphOpset;
+        if (from == 0 || from == graph.Opset) return;
+        foreach (Node node in graph.Nodes)
         {
-            bool old = raising.Keys.Any(k => k.Operator == inner.OpType && k.Version > graph.Opset);
-            if (old) throw new NodeRewrite(graph, node, path).Refuse($"its subgraph uses an old form of {inner.OpType} '{inner.Name}'; export the model with opset {Lowest} or later");
+            foreach (NodeProto inner in node.Subgraphs.SelectMany(Inner))
+            {
+                bool other = raising.Keys.Any(k => k.Operator == inner.OpType && k.Version > from) || (from > Highest && lowering.ContainsKey(inner.OpType));
+                if (other) throw new LiftException($"{node} stays as it is, and its subgraph uses {inner.OpType} '{inner.Name}' in the form of opset {from}, which opset {graph.Opset} does not know; export the model with opset {Lowest} to {Highest}.");
+            }
         }
     }
 
-    private static void Refuse(NodeRewrite r) => throw r.Refuse($"{r.Node.OpType} of opset 23 has no older form; export the model with opset {Highest} or earlier");
+    private static IEnumerable<NodeProto> Inner(GraphProto graph) => graph.Node.SelectMany(n => n.Attribute.SelectMany(SubgraphNames.Of).SelectMany(Inner).Prepend(n));
 
-    private static Node Like(Node node, string op)
+    /// <summary>Casts a node's bfloat16 inputs to float32 and its float32 outputs back.</summary>
+    private static void ComputeWide(Graph graph, Node node)
     {
-        Node copy = node.Clone();
-        copy.OpType = op;
-        return copy;
+        void Append(Node n)
+        {
+            graph.Nodes.Add(n);
+            ShapeInference.Infer(graph, n);
+        }
+        string Cast(string from, string to, ElementType type)
+        {
+            Append(new Node("Cast", "", [from], [to], to).With("to", (long)type));
+            return to;
+        }
+        for (int i = 0; i < node.Inputs.Count; i++)
+        {
+            if (graph.TypeOf(node.Inputs[i]).Element == ElementType.BFloat16) node.Inputs[i] = Cast(node.Inputs[i], graph.NewName($"{node.Inputs[i]}_float"), ElementType.Float);
+        }
+        string[] outputs = [.. node.Outputs];
+        for (int i = 0; i < outputs.Length; i++)
+        {
+            if (outputs[i].Length == 0) continue;
+            node.Outputs[i] = graph.NewName($"{outputs[i]}_float");
+            if (graph.Types.TryGetValue(outputs[i], out var hint) && hint.Element != ElementType.BFloat16) graph.Types[node.Outputs[i]] = hint;
+        }
+        Append(node);
+        for (int i = 0; i < outputs.Length; i++)
+        {
+            if (outputs[i].Length == 0) continue;
+            bool wide = graph.TypeOf(node.Outputs[i]).Element is ElementType.Float or ElementType.Undefined;
+            if (wide) Cast(node.Outputs[i], outputs[i], ElementType.BFloat16);
+            else Append(new Node("Identity", "", [node.Outputs[i]], [outputs[i]], outputs[i]));
+        }
     }
 
     /// <summary>The ratio became an input. Without training_mode the node passes its input on, as it did before at inference.</summary>

@@ -21,15 +21,34 @@ internal sealed class FunctionInliner
         if (functions.Count == 0) return;
         names.UnionWith(model.Graph.Input.Select(i => i.Name));
         names.UnionWith(model.Graph.Initializer.Select(i => i.Name));
-        names.UnionWith(model.Graph.Node.SelectMany(n => n.Output));
         nodeNames.UnionWith(model.Graph.Node.Select(n => n.Name));
+        Take(model.Graph);
     }
 
     /// <summary>The functions that are still called by name afterwards.</summary>
     public IEnumerable<FunctionProto> Kept => model.Functions.Where(f => !functions.ContainsKey((f.Domain, f.Name, f.Overload)));
 
     public IEnumerable<NodeProto> Expand(IEnumerable<NodeProto> nodes, int depth = 0) =>
-        nodes.SelectMany(n => functions.TryGetValue((n.Domain, n.OpType, n.Overload), out var f) ? Expand(Body(n, f, depth), depth + 1) : [n]);
+        nodes.SelectMany(n => functions.TryGetValue((n.Domain, n.OpType, n.Overload), out var f) ? Expand(Body(n, f, depth), depth + 1) : [ExpandInside(n, depth)]);
+
+    /// <summary>Calls inside a node's subgraphs.</summary>
+    private NodeProto ExpandInside(NodeProto node, int depth)
+    {
+        if (functions.Count == 0) return node;
+        foreach (GraphProto graph in node.Attribute.SelectMany(SubgraphNames.Of))
+        {
+            NodeProto[] expanded = [.. Expand(graph.Node.ToArray(), depth)];
+            graph.Node.Clear();
+            graph.Node.AddRange(expanded);
+        }
+        return node;
+    }
+
+    private void Take(GraphProto graph)
+    {
+        names.UnionWith(graph.Node.SelectMany(n => n.Output));
+        foreach (GraphProto inner in graph.Node.SelectMany(n => n.Attribute).SelectMany(SubgraphNames.Of)) Take(inner);
+    }
 
     private bool CanInline(FunctionProto f)
     {
@@ -71,7 +90,7 @@ internal sealed class FunctionInliner
             if (attribute.RefAttrName.Length > 0 && !given.ContainsKey(attribute.RefAttrName)) continue; // not given by the call: the operator's default holds
             AttributeProto value = (attribute.RefAttrName.Length > 0 ? given[attribute.RefAttrName] : attribute).Clone();
             value.Name = attribute.Name;
-            foreach (GraphProto graph in value.G is null ? value.Graphs : value.Graphs.Append(value.G)) Rename(graph, renamed, given);
+            foreach (GraphProto graph in SubgraphNames.Of(value)) Rename(graph, renamed, given);
             copy.Attribute.Add(value);
         }
         return copy;

@@ -31,6 +31,9 @@ internal sealed class GraphReader(MappedFile file, Skeleton skeleton)
             if (!graph.Initializers.ContainsKey(input.Name)) graph.Inputs.Add(new(input.Name, TypeOf(input)));
         }
         graph.Outputs.AddRange(proto.Output.Select(o => new GraphValue(o.Name, TypeOf(o))));
+        var inside = new SubgraphWeights(proto, tensors);
+        inside.MoveOut();
+        foreach (Tensor weight in inside.Tensors) Define(graph, weight);
         var inliner = new FunctionInliner(model, file.Path);
         foreach (var node in inliner.Expand(proto.Node)) Add(graph, node);
         foreach (var function in inliner.Kept)
@@ -66,9 +69,7 @@ internal sealed class GraphReader(MappedFile file, Skeleton skeleton)
             return;
         }
         Inline(proto);
-        var node = new Node(proto.OpType, proto.Domain, proto.Input, proto.Output, proto.Name);
-        foreach (var attribute in proto.Attribute) node.Attributes[attribute.Name] = attribute;
-        graph.Nodes.Add(node);
+        graph.Nodes.Add(Node.Of(proto));
     }
 
     private void Define(Graph graph, Tensor tensor)
@@ -77,14 +78,16 @@ internal sealed class GraphReader(MappedFile file, Skeleton skeleton)
         if (!graph.Initializers.TryAdd(tensor.Name, tensor)) throw new LiftException($"'{file.Path}' defines the value '{tensor.Name}' twice.");
     }
 
+    private Tensor? ConstantValue(NodeProto node) => ConstantValue(node, tensors.Read);
+
     /// <summary>The tensor that a Constant node stands for; null where it holds strings or a sparse tensor (then the node stays a node).</summary>
-    private Tensor? ConstantValue(NodeProto node)
+    public static Tensor? ConstantValue(NodeProto node, Func<TensorProto, string, Tensor> read)
     {
         string name = node.Output[0];
         AttributeProto? a = node.Attribute.FirstOrDefault(a => a.Name.StartsWith("value", StringComparison.Ordinal));
         return a?.Name switch
         {
-            "value" when a.T is not null && a.T.DataType != (int)ElementType.String => tensors.Read(a.T, name),
+            "value" when a.T is not null && a.T.DataType != (int)ElementType.String => read(a.T, name),
             "value_float" => Tensor.Scalar(name, a.F),
             "value_int" => Tensor.Scalar(name, a.I),
             "value_floats" => Tensor.From<float>(name, [.. a.Floats], a.Floats.Count),

@@ -50,25 +50,7 @@ internal static class NodeOrder
     public static IEnumerable<string> Uses(Node node)
     {
         var used = new HashSet<string>(node.Inputs.Where(i => i.Length > 0));
-        foreach (AttributeProto attribute in node.Attributes.Values)
-        {
-            foreach (GraphProto inner in Subgraphs(attribute)) used.UnionWith(Captured(inner));
-        }
-        return used;
-    }
-
-    private static IEnumerable<GraphProto> Subgraphs(AttributeProto attribute) => attribute.G is null ? attribute.Graphs : attribute.Graphs.Append(attribute.G);
-
-    private static HashSet<string> Captured(GraphProto graph)
-    {
-        var own = new HashSet<string>([.. graph.Input.Select(i => i.Name), .. graph.Initializer.Select(i => i.Name), .. graph.Node.SelectMany(n => n.Output)]);
-        var used = new HashSet<string>(graph.Output.Select(o => o.Name));
-        foreach (NodeProto node in graph.Node)
-        {
-            used.UnionWith(node.Input.Where(i => i.Length > 0));
-            foreach (GraphProto inner in node.Attribute.SelectMany(Subgraphs)) used.UnionWith(Captured(inner));
-        }
-        used.ExceptWith(own);
+        used.UnionWith(node.Captured);
         return used;
     }
 

@@ -10,7 +10,34 @@ internal sealed unsafe class TensorReader(MappedFile file, Skeleton skeleton)
     /// <param name="name">What the graph calls it (a Constant node's output name differs from the tensor's own).</param>
     public Tensor Read(TensorProto proto, string name)
     {
-        string what = $"Initializer '{name}' in '{file.Path}'";
+        var (what, type, dims, _, bytes) = Describe(proto, name, $"'{file.Path}'");
+        if (proto.DataLocation == TensorProto.Types.DataLocation.External)
+        {
+            proto.Name = name;
+            (MappedFile other, long at) = external.Find(proto, bytes);
+            return new Tensor(name, type, dims, other.Data + at, other);
+        }
+        if (!skeleton.TryFind(proto.RawData.Span, out long offset, out long length)) return Copy(proto, name, $"'{file.Path}'");
+        if (length != bytes) throw WrongLength(what, type, dims, bytes, length);
+        return new Tensor(name, type, dims, file.Data + offset, file);
+    }
+
+    /// <summary>A tensor whose message is complete by itself, as those in subgraphs are after reading.</summary>
+    /// <param name="where">What holds it, as errors say it.</param>
+    public static Tensor Copy(TensorProto proto, string name, string where)
+    {
+        var (what, type, dims, count, bytes) = Describe(proto, name, where);
+        ReadOnlySpan<byte> raw = proto.RawData.Span;
+        if (raw.IsEmpty && bytes > 0) return Typed(proto, name, what, type, dims, count, bytes);
+        if (raw.Length != bytes) throw WrongLength(what, type, dims, bytes, raw.Length);
+        Tensor tensor = Tensor.Empty(name, type, dims);
+        raw.CopyTo(tensor.AsSpan<byte>());
+        return tensor;
+    }
+
+    private static (string What, ElementType Type, long[] Dims, long Count, long Bytes) Describe(TensorProto proto, string name, string where)
+    {
+        string what = $"Initializer '{name}' in {where}";
         var type = (ElementType)proto.DataType;
         if (type == ElementType.String) throw new LiftException($"{what} holds strings, which have no place in a graph to be trained.");
         if (type.Bits() == 0) throw new LiftException($"{what} has the unknown element type {proto.DataType}.");
@@ -27,24 +54,7 @@ internal sealed unsafe class TensorReader(MappedFile file, Skeleton skeleton)
         {
             throw new LiftException($"{what} has the impossible dimensions {Shape.Of(dims)}.");
         }
-
-        if (proto.DataLocation == TensorProto.Types.DataLocation.External)
-        {
-            proto.Name = name;
-            (MappedFile other, long at) = external.Find(proto, bytes);
-            return new Tensor(name, type, dims, other.Data + at, other);
-        }
-        ReadOnlySpan<byte> raw = proto.RawData.Span;
-        if (skeleton.TryFind(raw, out long offset, out long length))
-        {
-            if (length != bytes) throw WrongLength(what, type, dims, bytes, length);
-            return new Tensor(name, type, dims, file.Data + offset, file);
-        }
-        if (raw.IsEmpty && bytes > 0) return Typed(proto, name, what, type, dims, count, bytes);
-        if (raw.Length != bytes) throw WrongLength(what, type, dims, bytes, raw.Length);
-        Tensor tensor = Tensor.Empty(name, type, dims);
-        raw.CopyTo(tensor.AsSpan<byte>());
-        return tensor;
+        return (what, type, dims, count, bytes);
     }
 
     /// <summary>The typed fields: each 16-bit, 8-bit and bool element is one int32 of int32_data, 4-bit elements lie two to an int32.</summary>

@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using Lift.Ort.Onnx.Opsets;
 
 namespace Lift.Ort.Onnx.Writing;
 
@@ -79,6 +80,7 @@ internal static unsafe class GraphWriter
 
     private static void WriteModel(Graph graph, List<TensorProto> headers, Stream to, bool inFile, Action<Tensor, Stream>? contents)
     {
+        OpsetConverter.CheckSubgraphs(graph);
         var model = new ModelProto { IrVersion = graph.Opset >= 21 ? 10 : graph.Opset >= 19 ? 9 : 8, ProducerName = "Lift.Ort" };
         model.OpsetImport.Add(new OperatorSetIdProto { Domain = "", Version = graph.Opset });
         foreach (var (domain, version) in graph.Domains) model.OpsetImport.Add(new OperatorSetIdProto { Domain = domain, Version = version });

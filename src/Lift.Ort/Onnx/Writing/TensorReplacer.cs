@@ -18,19 +18,22 @@ internal sealed unsafe class TensorReplacer
     private readonly PatchedCopy copy;
     private readonly HashSet<string> found = [];
     private readonly ExternalCopies external;
+    private readonly IReadOnlyDictionary<string, string> inside; // names of subgraphs' weights by place
 
     public TensorReplacer(MappedFile source, IReadOnlyDictionary<string, Tensor> replacements)
     {
         (this.source, this.replacements, copy) = (source, replacements, new PatchedCopy(source));
         external = new ExternalCopies(source.Path);
+        var skeleton = new Skeleton(source);
+        inside = skeleton.Model.Graph is { } graph ? new SubgraphWeights(graph, new TensorReader(source, skeleton)).Names : new Dictionary<string, string>();
     }
 
     public void Write(string outputPath)
     {
         string dataName = Path.GetFileName(outputPath) + ".data";
-        Survey(MessageKind.Model, 0, source.Length, null, true, 0);
+        Survey(new(MessageKind.Model, 0, source.Length, null, true, ""), 0);
         external.Plan();
-        Edit(MessageKind.Model, 0, source.Length, null, true, dataName);
+        Edit(new(MessageKind.Model, 0, source.Length, null, true, ""), dataName);
         if (replacements.Keys.FirstOrDefault(k => !found.Contains(k)) is { } missing)
         {
             throw new LiftException($"'{source.Path}' has no initializer or Constant '{missing}', so its new values cannot be stored; use the model that the run was prepared from.");
@@ -43,49 +46,67 @@ internal sealed unsafe class TensorReplacer
         });
     }
 
+    /// <summary>A message on the way to tensors.</summary>
+    /// <param name="Constant">Output of the Constant node that it belongs to.</param>
+    /// <param name="Main">True in the main graph.</param>
+    /// <param name="Place">Where it is, as <see cref="SubgraphWeights.Names"/> spells it.</param>
+    private sealed record Message(MessageKind Kind, long Start, long End, string? Constant, bool Main, string Place);
+
     /// <summary>First walk: notes which stretches of which external files belong to which tensors.</summary>
-    private void Survey(MessageKind kind, long start, long end, string? constant, bool main, int depth)
+    private void Survey(Message message, int depth)
     {
-        if (depth > MaxDepth) throw new LiftException($"'{source.Path}' is no ONNX model: its messages are nested more than {MaxDepth} deep at byte {start}.");
-        foreach (var (field, child, inner, inMain) in Children(kind, start, end, constant, main))
+        if (depth > MaxDepth) throw new LiftException($"'{source.Path}' is no ONNX model: its messages are nested more than {MaxDepth} deep at byte {message.Start}.");
+        foreach (var (field, child) in Children(message))
         {
-            if (child != MessageKind.Tensor) Survey(child, field.Payload, field.End, inner, inMain, depth + 1);
+            if (child.Kind != MessageKind.Tensor) Survey(child, depth + 1);
             else
             {
                 (TensorProto tensor, _) = Describe(field);
-                if (tensor.DataLocation == TensorProto.Types.DataLocation.External) external.Add(field.Start, tensor, Replacement(tensor, inner, inMain));
+                if (tensor.DataLocation == TensorProto.Types.DataLocation.External) external.Add(field.Start, tensor, Replacement(tensor, child));
             }
         }
     }
 
     /// <summary>Second walk: notes the edits; returns by how many bytes the message grows.</summary>
-    private long Edit(MessageKind kind, long start, long end, string? constant, bool main, string dataName)
+    private long Edit(Message message, string dataName)
     {
         long growth = 0;
-        foreach (var (field, child, inner, inMain) in Children(kind, start, end, constant, main))
+        foreach (var (field, child) in Children(message))
         {
-            long grown = child == MessageKind.Tensor ? EditTensor(field, inner, inMain, dataName) : Edit(child, field.Payload, field.End, inner, inMain, dataName);
+            long grown = child.Kind == MessageKind.Tensor ? EditTensor(field, child, dataName) : Edit(child, dataName);
             if (grown != 0) grown += Replace(field.Prefix, field.Payload - field.Prefix, Varint((ulong)(field.Length + grown)));
             growth += grown;
         }
-        if (main && constant is not null && kind == MessageKind.Attribute) EditFloats(start, end, constant);
+        if (message is { Main: true, Constant: not null, Kind: MessageKind.Attribute }) EditFloats(message.Start, message.End, message.Constant);
         return growth;
     }
 
-    /// <summary>The fields that lead to tensors, each with its kind, the Constant output it belongs to, and whether it is still in the main graph.</summary>
-    private List<(WireField Field, MessageKind Kind, string? Constant, bool Main)> Children(MessageKind kind, long start, long end, string? constant, bool main)
+    /// <summary>The fields that lead to tensors.</summary>
+    private List<(WireField Field, Message Child)> Children(Message parent)
     {
-        if (kind == MessageKind.Node) constant = main ? ConstantOutput(start, end) : null;
-        var result = new List<(WireField, MessageKind, string?, bool)>();
-        var reader = new WireReader(source, start, end);
+        string? constant = parent.Kind != MessageKind.Node ? parent.Constant : parent.Main ? ConstantOutput(parent.Start, parent.End) : null;
+        var result = new List<(WireField, Message)>();
+        var counts = new int[64];
+        var reader = new WireReader(source, parent.Start, parent.End);
         while (reader.Next(out WireField field))
         {
-            MessageKind child = field.Wire == WireField.LengthDelimited ? Skeleton.Child(kind, field.Number) : MessageKind.None;
-            bool leaves = child is MessageKind.Function or MessageKind.Sparse || (kind == MessageKind.Attribute && (child == MessageKind.Graph || field.Number != 5));
-            if (child != MessageKind.None) result.Add((field, child, constant, main && !leaves));
+            MessageKind kind = field.Wire == WireField.LengthDelimited ? Skeleton.Child(parent.Kind, field.Number) : MessageKind.None;
+            if (kind == MessageKind.None) continue;
+            bool leaves = kind is MessageKind.Function or MessageKind.Sparse || (parent.Kind == MessageKind.Attribute && (kind == MessageKind.Graph || field.Number != 5));
+            result.Add((field, new(kind, field.Payload, field.End, constant, parent.Main && !leaves, Place(parent, kind, field.Number, counts[field.Number]++))));
         }
         return result;
     }
+
+    private static string Place(Message parent, MessageKind kind, int field, int index) => (parent.Kind, kind) switch
+    {
+        (MessageKind.Graph, MessageKind.Node) => $"{parent.Place}/{index}",
+        (MessageKind.Node, MessageKind.Attribute) => $"{parent.Place}.{index}",
+        (MessageKind.Attribute, MessageKind.Graph) when field == 11 => $"{parent.Place}.{index}",
+        (MessageKind.Graph, MessageKind.Tensor) => SubgraphWeights.Place(parent.Place, index),
+        (MessageKind.Model, MessageKind.Function) => "function",
+        _ => parent.Place,
+    };
 
     private string? ConstantOutput(long start, long end)
     {
@@ -115,10 +136,10 @@ internal sealed unsafe class TensorReplacer
         return (TensorProto.Parser.ParseFrom(described.WrittenSpan), values);
     }
 
-    private Tensor? Replacement(TensorProto tensor, string? constant, bool main)
+    private Tensor? Replacement(TensorProto tensor, Message place)
     {
-        string name = constant ?? tensor.Name;
-        if (!main || !replacements.TryGetValue(name, out Tensor? value)) return null;
+        string? name = place.Main ? place.Constant ?? tensor.Name : inside.GetValueOrDefault(place.Place);
+        if (name is null || !replacements.TryGetValue(name, out Tensor? value)) return null;
         found.Add(name);
         if ((int)value.Type != tensor.DataType || !value.Dims.SequenceEqual(tensor.Dims))
         {
@@ -127,12 +148,12 @@ internal sealed unsafe class TensorReplacer
         return value;
     }
 
-    private long EditTensor(WireField message, string? constant, bool main, string dataName)
+    private long EditTensor(WireField message, Message place, string dataName)
     {
         (TensorProto tensor, List<WireField> values) = Describe(message);
-        Tensor? value = Replacement(tensor, constant, main);
+        Tensor? value = Replacement(tensor, place);
         if (tensor.DataLocation == TensorProto.Types.DataLocation.External) return EditLocation(message, tensor, dataName);
-        return value is null ? 0 : EditValues(constant ?? tensor.Name, values, value);
+        return value is null ? 0 : EditValues(place.Constant ?? tensor.Name, values, value);
     }
 
     private long EditValues(string name, List<WireField> fields, Tensor value)
