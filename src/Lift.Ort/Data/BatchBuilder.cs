@@ -7,17 +7,19 @@ internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions
 {
     private readonly ModelInputs model = new(inputs);
 
-    public Batch Build(IReadOnlyList<Example> rows)
+    public Batch Build(IReadOnlyList<Example> examples)
     {
-        int count = BatchDim(rows.Count), length = LengthDim(rows.Max(r => r.Ids.Length), rows);
+        Example[] rows = [.. examples.SelectMany(e => e.Parts.Count > 0 ? e.Parts : [e]).Select(e => e.Loaded())];
+        int count = BatchDim(rows.Length), length = LengthDim(rows.Max(r => r.Ids.Length), rows);
         var values = new Dictionary<string, Tensor>();
-        foreach (var input in model.All) values[input.Name] = Make(input, rows, count, length);
-        if (model.Labels is null) AddLabels(values, rows, count, length);
+        foreach (var input in model.All.Where(i => i.Name != Batch.LabelsName)) values[input.Name] = Make(input, rows, count, length);
+        bool compared = rows.Length > examples.Count;
+        AddLabels(values, compared ? examples : rows, compared ? examples.Count : count, length);
 
         bool text = length > 0;
-        return new Batch(values, rows.Count, text ? rows.Sum(r => (long)r.Ids.Length) : rows.Count, rows.Sum(r => (long)r.CountLabels(options.Shifted)))
+        return new Batch(values, examples.Count, text ? rows.Sum(r => (long)r.Ids.Length) : rows.Length, compared ? examples.Count : rows.Sum(r => (long)r.CountLabels(options.Shifted)))
         {
-            Rows = [.. rows.Select(r => r.Row)],
+            Rows = [.. examples.Select(r => r.Row)],
         };
     }
 
@@ -28,28 +30,56 @@ internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions
         var type = input.Type.Element is ElementType.Int32 ? ElementType.Int32 : ElementType.Int64;
         return input.Name switch
         {
-            Batch.LabelsName when rows[0].Labels.Length > 0 => Fill(input.Name, type, rows, count, length, Example.Ignored, (r, t) => r.Labels[t]),
-            _ when input == model.Tokens => Fill(input.Name, type, rows, count, length, padId, (r, t) => r.Ids[t]),
-            "attention_mask" => Fill(input.Name, type, rows, count, length, 0, (_, _) => 1),
+            _ when input == model.Tokens => Fill(input.Name, type, rows, count, length, padId, r => r.Ids.Length, (r, t) => r.Ids[t]),
+            "attention_mask" when model.Tokens is null && Sounding(rows[0]) is { } sound => Fill(input.Name, type, rows, count, rows.Max(r => (int)r.Values[sound].Dims[^1]), 0, r => (int)r.Values[sound].Dims[^1], (_, _) => 1),
+            "attention_mask" => Fill(input.Name, type, rows, count, length, 0, r => r.Ids.Length, (_, _) => 1),
             "position_ids" => Positions(input.Name, type, count, length),
-            "token_type_ids" => Fill(input.Name, type, rows, count, length, 0, (_, _) => 0),
+            "token_type_ids" => Fill(input.Name, type, rows, count, length, 0, r => r.Ids.Length, (_, _) => 0),
+            ModelInputs.DecoderIds => Fill(input.Name, type, rows, count, TargetDim(rows), padId, r => r.Labels.Length, DecoderId),
+            ModelInputs.DecoderMask => Fill(input.Name, type, rows, count, TargetDim(rows), 0, r => r.Labels.Length, (_, _) => 1),
             _ => throw new LiftException($"The model's input '{input.Name}' {input.Type} has no value in row {rows[0].Row}; add a field '{input.Name}' to every row."),
         };
     }
 
+    /// <summary>A row's labels stand under its tokens; those of a text of their own (a target) have a length of their own.</summary>
     private void AddLabels(Dictionary<string, Tensor> values, IReadOnlyList<Example> rows, int count, int length)
     {
-        if (rows[0].Values.ContainsKey(Batch.LabelsName)) values[Batch.LabelsName] = Stack(Batch.LabelsName, rows, count, length, TensorType.Unknown);
+        if (rows[0].Values.ContainsKey(Batch.LabelsName)) values[Batch.LabelsName] = Stack(Batch.LabelsName, rows, count, length, model.Labels?.Type ?? TensorType.Unknown);
         else if (rows[0].Labels.Length > 0)
-            values[Batch.LabelsName] = Fill(Batch.LabelsName, ElementType.Int64, rows, count, length, Example.Ignored, (r, t) => r.Labels[t]);
+        {
+            var type = model.Labels?.Type.Element is ElementType.Int32 ? ElementType.Int32 : ElementType.Int64;
+            bool own = model.HasDecoder || options.Kind == Gradients.LabelKind.Sequence;
+            values[Batch.LabelsName] = Fill(Batch.LabelsName, type, rows, count, own ? TargetDim(rows) : length, Example.Ignored, r => r.Labels.Length, (r, t) => r.Labels[t]);
+        }
+        else if (model.Labels is not null) throw new LiftException($"Row {rows[0].Row} has no label, which the loss reads as {model.Labels.Type}; add a field 'label'.");
     }
 
-    private static Tensor Fill(string name, ElementType type, IReadOnlyList<Example> rows, int count, int length, int padding, Func<Example, int, int> value)
+    /// <summary>What a decoder reads: the target, one place later, behind the token that it begins with.</summary>
+    private int DecoderId(Example row, int t)
+    {
+        int id = t == 0 ? options.DecoderStart ?? padId : row.Labels[t - 1];
+        return id == Example.Ignored ? padId : id;
+    }
+
+    /// <summary>Length of the longest target; a model of fixed decoder length gets targets filled up to it.</summary>
+    private int TargetDim(IReadOnlyList<Example> rows)
+    {
+        int longest = rows.Max(r => r.Labels.Length);
+        GraphValue? decoder = model.All.FirstOrDefault(i => i.Name == ModelInputs.DecoderIds);
+        if (decoder?.Type.Shape is not { Rank: 2 } shape || shape[1].Value is not { } fixedLength) return longest;
+        return longest <= fixedLength ? (int)fixedLength
+            : throw new LiftException($"Row {rows.First(r => r.Labels.Length == longest).Row} has a target of {longest} tokens, but the model's '{decoder.Name}' is fixed at {fixedLength}; use --max-length {fixedLength}.");
+    }
+
+    /// <summary>The input of a row that has samples over time, or null.</summary>
+    private string? Sounding(Example row) => model.All.FirstOrDefault(i => i.Type.Element.IsFloat() && row.Values.TryGetValue(i.Name, out Tensor? v) && v.Dims.Length is 1 or 2)?.Name;
+
+    private static Tensor Fill(string name, ElementType type, IReadOnlyList<Example> rows, int count, int length, int padding, Func<Example, int> filledTo, Func<Example, int, int> value)
     {
         var tensor = Tensor.Empty(name, type, [count, length]);
         for (int b = 0; b < count; b++)
         {
-            int filled = b < rows.Count ? rows[b].Ids.Length : 0;
+            int filled = b < rows.Count ? filledTo(rows[b]) : 0;
             if (type == ElementType.Int64)
             {
                 var line = tensor.AsSpan<long>().Slice(b * length, length);
@@ -83,7 +113,7 @@ internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions
         var first = rows[0].Values[name];
         int rank = first.Dims.Length;
         long[] dims = [.. Enumerable.Range(0, rank).Select(d => rows.Max(r => Of(r).Dims.Length == rank ? Of(r).Dims[d] : 0))];
-        if (rank == 1 && rows[0].Ids.Length > 0) dims[0] = Math.Max(dims[0], length);
+        if (rank == 1 && name != Batch.LabelsName && rows.All(r => r.Ids.Length > 0 && Of(r).Dims is [var n] && n == r.Ids.Length)) dims[0] = length; // a value per token
 
         var result = Tensor.Empty(name, first.Type, [count, .. dims]);
         if (name == Batch.LabelsName && first.Type is ElementType.Int64) result.AsSpan<long>().Fill(Example.Ignored);
@@ -96,6 +126,7 @@ internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions
             var value = Of(rows[b]);
             bool fits = value.Dims.Length == rank && Agrees(value.Dims, wanted);
             if (!fits) throw new LiftException($"Row {rows[b].Row}: field '{name}' has shape {Shape.Of(value.Dims)}, but the model's input is {wanted} and row {rows[0].Row} has {Shape.Of(first.Dims)}; give every row the shape that the model reads.");
+            if (value.Type != first.Type) throw new LiftException($"Row {rows[b].Row}: field '{name}' holds {value.Type} and that of row {rows[0].Row} {first.Type}; give every row the same kind of numbers.");
             CopyBlock(value, result.AsSpan<byte>().Slice((int)(b * block), (int)block), dims, bytes);
         }
         return result;

@@ -1,3 +1,5 @@
+using Lift.Ort.Gradients;
+
 namespace Lift.Ort.Data;
 
 /// <summary>How rows become examples and examples become batches.</summary>
@@ -29,6 +31,49 @@ public sealed record DataOptions
 
     /// <summary>Number of classes of the scored output, null where unknown; whole-row labels at or above it are errors.</summary>
     public int? Classes { get; init; }
+
+    /// <summary>What labels are, as the loss says; default null: as the model's inputs look.</summary>
+    public LabelKind? Kind { get; init; }
+
+    /// <summary>Rows of a batch that one row of data makes: 1 (default), 2 for pairs, 3 with a hard negative.</summary>
+    public int Group { get; init; } = 1;
+
+    /// <summary>Field with the label; default: <c>labels</c>, <c>label</c>, <c>target</c>, <c>class</c>, or the field that its kind of row usually has.</summary>
+    public string? LabelField { get; init; }
+
+    /// <summary>Names of the classes, in the order of their numbers; default null: labels are numbers, or the names are collected from the training rows and sorted.</summary>
+    public IReadOnlyList<string>? ClassNames { get; init; }
+
+    /// <summary>The token that a decoder begins with; default null: the model's <c>config.json</c>, else the padding id.</summary>
+    public int? DecoderStart { get; init; }
+
+    /// <summary>How the columns of a table become the model's inputs.</summary>
+    public TableOptions Table { get; init; } = new();
+
+    /// <summary>How images become numbers; default null: the <c>preprocessor_config.json</c> beside the model, else the model's fixed size and values 0 to 1.</summary>
+    public ImageOptions? Image { get; init; }
+
+    /// <summary>How sounds become numbers; default null: the <c>preprocessor_config.json</c> beside the model, else the samples as they are.</summary>
+    public AudioOptions? Audio { get; init; }
+}
+
+/// <summary>How the columns of a table become the model's inputs.</summary>
+public sealed record TableOptions
+{
+    /// <summary>Columns of the feature vector, in its order; default null: every column that holds numbers, the label excepted, in the file's order.</summary>
+    public IReadOnlyList<string>? Features { get; init; }
+
+    /// <summary>True subtracts each feature's mean and divides by its standard deviation over the training rows; default false.</summary>
+    public bool Standardize { get; init; }
+
+    /// <summary>Means of the features over the training rows, found when a run begins.</summary>
+    public IReadOnlyList<double>? Mean { get; init; }
+
+    /// <summary>Standard deviations of the features over the training rows, 1 where a feature never changes.</summary>
+    public IReadOnlyList<double>? Deviation { get; init; }
+
+    /// <summary>The words of each column that holds words, in the order of their numbers, found when a run begins.</summary>
+    public IReadOnlyDictionary<string, IReadOnlyList<string>>? Categories { get; init; }
 }
 
 /// <summary>How an instruction becomes a prompt.</summary>

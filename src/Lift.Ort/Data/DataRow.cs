@@ -10,6 +10,15 @@ internal sealed record DataRow(string Path, string Unit, int Row, JsonElement Js
     /// <summary>"data.jsonl: line 7"</summary>
     public string Where => $"{Path}: {Unit} {Row}";
 
+    /// <summary>The folder that names of files in this row are relative to.</summary>
+    public string Folder => Directory.Exists(Path) ? Path : System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(Path))!;
+
+    /// <summary>The first of <paramref name="fields"/> that is there, or null.</summary>
+    public string? FirstOf(params IEnumerable<string> fields) => fields.FirstOrDefault(Has);
+
+    /// <summary>This row with other fields; errors still name its place.</summary>
+    public DataRow With(IReadOnlyDictionary<string, JsonElement> fields) => this with { Json = JsonSerializer.SerializeToElement(fields) };
+
     public bool Has(string field) => Json.TryGetProperty(field, out var value) && value.ValueKind != JsonValueKind.Null;
 
     /// <summary>The field's text; "" where it is absent or null. Numbers and truth values are taken as they are written.</summary>
@@ -64,5 +73,5 @@ internal sealed record DataRow(string Path, string Unit, int Row, JsonElement Js
         _ => "a truth value",
     };
 
-    private static string Short(JsonElement value) => value.GetRawText() is { Length: > 40 } raw ? raw[..40] + "…" : value.GetRawText();
+    public static string Short(JsonElement value) => value.GetRawText() is { Length: > 40 } raw ? raw[..40] + "…" : value.GetRawText();
 }

@@ -3,43 +3,37 @@ using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Data;
 
-/// <summary>Reads numbers, nested lists of any depth, into tensors of the type that the model's input has.</summary>
-internal static class FieldReader
+/// <summary>Reads what a row gives beside its text: numbers, nested lists of any depth, names of files, columns of a table.</summary>
+internal sealed class FieldReader(ModelInputs model, DataOptions options)
 {
-    /// <summary>Every field that is an input of the model, without the batch axis.</summary>
-    /// <exception cref="LiftException">A needed field is missing, ragged, of the wrong type, or a class out of range.</exception>
-    public static Dictionary<string, Tensor> Read(DataRow row, ModelInputs model, DataOptions options, string? except = null)
+    private static readonly string[] fileFields = ["image", FolderRows.FileField, "file", "path", "audio", "image_path", "audio_path", "filename", "filepath"];
+
+    private readonly TableReader table = new(model, options);
+
+    /// <summary>Every input of the model that is neither tokens nor labels, without the batch axis: its values, or the file that holds them.</summary>
+    /// <param name="except">A field that was read already.</param>
+    /// <exception cref="LiftException">A needed field is missing, ragged, or of the wrong type.</exception>
+    public (Dictionary<string, Tensor> Values, Dictionary<string, FileTensor> Files) Read(DataRow row, string? except = null)
     {
         var values = new Dictionary<string, Tensor>();
-        foreach (var input in model.All)
+        var files = new Dictionary<string, FileTensor>();
+        foreach (GraphValue input in model.All)
         {
-            if (input.Name == except || input == model.Tokens || input.Name == Batch.LabelsName) continue;
-            if (row.Has(input.Name)) values[input.Name] = Field(row, input.Name, input.Type.Element);
-            else if (model.MustBeGiven(input)) throw row.Error($"there is no field '{input.Name}' (fields: {row.Fields}), which the model reads as {input.Type}; add it.");
+            if (input.Name == except || input == model.Tokens || input.Name is Batch.LabelsName or ModelInputs.DecoderIds) continue;
+            if (row.Has(input.Name)) Take(input, input.Name);
+            else if (!model.MustBeGiven(input)) continue;
+            else if (input == model.OnlyGiven && FileField(row) is { } field) Take(input, field);
+            else if (input == model.OnlyGiven && table.Fits(input)) values[input.Name] = table.Read(row, input);
+            else throw row.Error($"there is no field '{input.Name}' (fields: {row.Fields}), which the model reads as {input.Type}; add it.");
         }
-        bool tokenLabels = model.Tokens is not null && !model.WholeRowLabels && row.Json.TryGetProperty(Batch.LabelsName, out var list) && list.ValueKind == JsonValueKind.Array;
-        if (tokenLabels || (model.Tokens is not null && !row.Has(Batch.LabelsName))) return values;
+        return (values, files);
 
-        string name = row.Has(Batch.LabelsName) ? Batch.LabelsName : "label";
-        if (!row.Has(name)) throw row.Error($"there is no field '{Batch.LabelsName}' (fields: {row.Fields}); add it.");
-        foreach (var (key, value) in Labels(row, name, model, options)) values[key] = value;
-        return values;
-    }
-
-    /// <summary>A row's labels that are not per token: a class (int64) or what the model's labels input holds.</summary>
-    public static Dictionary<string, Tensor> Labels(DataRow row, string field, ModelInputs model, DataOptions options)
-    {
-        var wanted = model.Labels?.Type.Element ?? ElementType.Undefined;
-        var tensor = Field(row, field, wanted);
-        if (tensor.Type == ElementType.Int64)
+        void Take(GraphValue input, string field)
         {
-            foreach (long label in tensor.AsSpan<long>())
-            {
-                if (label != Example.Ignored && (label < 0 || label >= (options.Classes ?? int.MaxValue)))
-                    throw row.Error($"label {label} in field '{field}' is out of range: the model scores classes 0 to {options.Classes - 1}, and -100 is ignored.");
-            }
+            JsonElement json = row.Json.GetProperty(field);
+            if (json.ValueKind == JsonValueKind.String && (MediaFile.IsKnown(json.GetString()!) || !table.IsCategory(field))) files[input.Name] = MediaFile.Of(row, field, json.GetString()!, input, options);
+            else values[input.Name] = Shaped(json.ValueKind == JsonValueKind.String ? table.Category(row, field, input.Type.Element) : table.Standard(field, Field(row, field, json, input.Type.Element)), input.Type);
         }
-        return new() { [Batch.LabelsName] = tensor.Rename(Batch.LabelsName) };
     }
 
     /// <summary>The first <paramref name="length"/> entries where a value has one per token; any other value as it is.</summary>
@@ -47,11 +41,9 @@ internal static class FieldReader
         ? Retype(Tensor.From<byte>(value.Name, value.AsSpan<byte>()[..(length * value.Type.Bits() / 8)], length * value.Type.Bits() / 8), value.Type, [length])
         : value;
 
-    private static unsafe Tensor Retype(Tensor bytes, ElementType type, long[] dims) => new(bytes.Name, type, dims, bytes.Data, bytes);
-
-    private static Tensor Field(DataRow row, string field, ElementType wanted)
+    /// <summary>Numbers in nested lists as a tensor; whole numbers as int64 and others as float where no type is wanted.</summary>
+    public static Tensor Field(DataRow row, string field, JsonElement json, ElementType wanted)
     {
-        var json = row.Json.GetProperty(field);
         var numbers = new List<double>();
         var dims = new List<long>();
         bool whole = true;
@@ -81,7 +73,8 @@ internal static class FieldReader
         }
     }
 
-    private static void Set(Tensor tensor, int i, double value)
+    /// <summary>Writes a number in the tensor's element type.</summary>
+    public static void Set(Tensor tensor, int i, double value)
     {
         switch (tensor.Type)
         {
@@ -95,4 +88,13 @@ internal static class FieldReader
             default: throw new LiftException($"The model's input '{tensor.Name}' holds {tensor.Type}, which data files cannot give; export it as float32 or int64.");
         }
     }
+
+    /// <summary>The field that names a file where the model reads one thing only, whatever its name.</summary>
+    private static string? FileField(DataRow row) => Array.Find(fileFields, f => row.Has(f) && row.Json.GetProperty(f).ValueKind == JsonValueKind.String);
+
+    /// <summary>A number for an input of [batch, 1] is a list of one.</summary>
+    private static Tensor Shaped(Tensor value, TensorType wanted) =>
+        value.Dims.Length == 0 && wanted.Shape is { Rank: > 1 } shape && shape.Dims.Skip(1).All(d => d.Value is 1 or null) ? value.Reshape([.. Enumerable.Repeat(1L, shape.Rank - 1)]) : value;
+
+    private static unsafe Tensor Retype(Tensor bytes, ElementType type, long[] dims) => new(bytes.Name, type, dims, bytes.Data, bytes);
 }

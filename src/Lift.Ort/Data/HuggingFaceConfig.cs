@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace Lift.Ort.Data;
 
 /// <summary>What a Hugging Face tokenizer's files say about ids, as far as the library that runs it does not tell.</summary>
-internal sealed record HuggingFaceConfig(int VocabularySize, int? BeginId, int? EndId, int? PadId, IReadOnlySet<int> SpecialIds, bool HasChatTemplate)
+internal sealed record HuggingFaceConfig(int VocabularySize, int? BeginId, int? EndId, int? PadId, IReadOnlySet<int> SpecialIds, bool HasChatTemplate, PairTemplate? Pair)
 {
     /// <exception cref="LiftException">tokenizer.json is missing or no JSON.</exception>
     public static HuggingFaceConfig Read(string folder)
@@ -21,7 +21,8 @@ internal sealed record HuggingFaceConfig(int VocabularySize, int? BeginId, int? 
 
         return new(Math.Max(size, added.Select(t => t.Id + 1).DefaultIfEmpty(0).Max()), Id("bos_token"), Id("eos_token"), Id("pad_token"),
             added.Where(t => t.Special).Select(t => t.Id).ToHashSet(),
-            (settings?.RootElement.TryGetProperty("chat_template", out var template) ?? false) && template.ValueKind != JsonValueKind.Null || File.Exists(Path.Combine(folder, "chat_template.jinja")));
+            (settings?.RootElement.TryGetProperty("chat_template", out var template) ?? false) && template.ValueKind != JsonValueKind.Null || File.Exists(Path.Combine(folder, "chat_template.jinja")),
+            PairTemplate.Of(tokenizer.RootElement));
 
         int? Id(string name)
         {

@@ -41,6 +41,8 @@ public sealed unsafe partial class HuggingFaceTokenizer : ITokenizer
 
     public int[] Encode(string text, bool special = false) => text.Length == 0 ? [] : Run(text);
 
+    public (int[] Ids, int[] Segments) Pair(int[] first, int[] second) => (config.Pair ?? PairTemplate.Plain([.. Prefix], [.. Suffix])).Apply(first, second);
+
     public string Decode(ReadOnlySpan<int> ids)
     {
         uint[] kept = [.. ids.ToArray().Where(id => id >= 0 && !config.SpecialIds.Contains(id)).Select(id => (uint)id)];

@@ -28,6 +28,13 @@ public interface ITokenizer : IDisposable
     /// <param name="special">True reads special tokens that are spelt out in the text (<c>&lt;s&gt;</c>, <c>&lt;|im_start|&gt;</c>) as their ids; false, where the tokenizer can tell, as plain text.</param>
     int[] Encode(string text, bool special = false);
 
+    /// <summary>Two texts as one row, the way this tokenizer's models read them, and the segment (0 or 1) of each token.</summary>
+    (int[] Ids, int[] Segments) Pair(int[] first, int[] second)
+    {
+        int head = Prefix.Count + first.Length + Suffix.Count, tail = second.Length + Suffix.Count;
+        return ([.. Prefix, .. first, .. Suffix, .. second, .. Suffix], [.. Enumerable.Repeat(0, head), .. Enumerable.Repeat(1, tail)]);
+    }
+
     /// <summary>The text of <paramref name="ids"/>; special tokens are left out, invalid UTF-8 becomes U+FFFD.</summary>
     string Decode(ReadOnlySpan<int> ids);
 

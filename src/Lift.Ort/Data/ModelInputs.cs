@@ -5,14 +5,16 @@ namespace Lift.Ort.Data;
 /// <summary>What the names and types of a model's inputs say about the data it reads.</summary>
 internal sealed class ModelInputs
 {
-    private static readonly string[] companions = ["attention_mask", "position_ids", "token_type_ids", Batch.LabelsName];
+    public const string DecoderIds = "decoder_input_ids", DecoderMask = "decoder_attention_mask";
+
+    private static readonly string[] companions = ["attention_mask", "position_ids", "token_type_ids", DecoderIds, DecoderMask, "decoder_position_ids", Batch.LabelsName];
 
     public ModelInputs(IReadOnlyList<GraphValue> inputs)
     {
         All = inputs;
         Labels = inputs.FirstOrDefault(i => i.Name == Batch.LabelsName);
         Tokens = inputs.FirstOrDefault(i => i.Name == "input_ids")
-            ?? inputs.FirstOrDefault(i => i.Type is { Element: ElementType.Int64 or ElementType.Int32, Rank: 2 or null } && !companions.Contains(i.Name));
+            ?? inputs.FirstOrDefault(i => i.Type is { Element: ElementType.Int64 or ElementType.Int32, Rank: 2 or null } && !IsScalar(i) && !companions.Contains(i.Name));
     }
 
     public IReadOnlyList<GraphValue> All { get; }
@@ -23,11 +25,23 @@ internal sealed class ModelInputs
     /// <summary>The labels input; null for a model without a loss.</summary>
     public GraphValue? Labels { get; }
 
+    /// <summary>Numbers in the label of a row (or of a place of it) where labels are numbers: the last dimension; null where it is open.</summary>
+    public int? LabelWidth => Labels is { Type: { Shape: { Rank: > 1 } shape } type } && type.Element.IsFloat() ? (int?)shape[-1].Value : null;
+
+    /// <summary>True for a model with a decoder of its own, which reads the target's tokens.</summary>
+    public bool HasDecoder => All.Any(i => i.Name == DecoderIds);
+
     /// <summary>True where a label belongs to a whole row: a class, or numbers that a value loss compares with.</summary>
-    public bool WholeRowLabels => Labels is { } labels && (labels.Type.Rank == 1 || labels.Type.Element.IsFloat());
+    public bool WholeRowLabels => Labels is { } labels && (labels.Type.Rank is 0 or 1 || labels.Type.Element.IsFloat());
 
     /// <summary>True where the file must or may give this input: all but what follows from the tokens themselves.</summary>
     public bool MustBeGiven(GraphValue input) => input != Tokens && !companions.Contains(input.Name) && !IsPast(input);
+
+    /// <summary>The input that the rows must give, where there is exactly one.</summary>
+    public GraphValue? OnlyGiven => All.Where(MustBeGiven).ToArray() is [var one] ? one : null;
+
+    /// <summary>True for an input of one number per row: [batch] or [batch, 1].</summary>
+    public static bool IsScalar(GraphValue input) => input.Type.Shape is { Rank: > 0 } shape && shape.Dims.Skip(1).All(d => d.Value == 1);
 
     /// <summary>True for a key/value cache input, which training leaves empty.</summary>
     public static bool IsPast(GraphValue input) => input.Name.StartsWith("past_key", StringComparison.Ordinal) && input.Type.Rank >= 3;

@@ -4,14 +4,21 @@ using System.Text.Unicode;
 
 namespace Lift.Ort.Data;
 
-/// <summary>Reads a JSON array of objects, or JSONL (one object per line, empty lines allowed), row by row: the file is never whole in memory.</summary>
+/// <summary>Reads a JSON array of objects, JSONL (one object per line, empty lines allowed), CSV, TSV, or a folder of files, row by row: the data are never whole in memory.</summary>
 internal static class RecordFile
 {
     /// <exception cref="LiftException">The file is missing, not UTF-8 or not JSON, or a row is no object; the message names file, row and byte.</exception>
     public static IEnumerable<DataRow> Read(string path)
     {
+        if (Directory.Exists(path))
+        {
+            if (FolderRows.List(path) is not { } list) return FolderRows.Read(path);
+            path = list;
+        }
         if (!File.Exists(path)) throw new LiftException($"There is no data file '{path}'; check --data.");
+        if (Path.GetExtension(path).ToLowerInvariant() is ".parquet" or ".arrow" or ".xlsx") throw new LiftException($"{path}: {Path.GetExtension(path)} files are not read; write the rows as JSONL or CSV.");
         CheckUtf8(path);
+        if (CsvFile.IsTable(path)) return CsvFile.Read(path, OpenAfterMark(path));
         return FirstCharacter(path) == '[' ? ReadArray(path) : ReadLines(path);
     }
 

@@ -1,6 +1,7 @@
 using Lift.Ort.Artifacts;
 using Lift.Ort.Data;
 using Lift.Ort.Devices;
+using Lift.Ort.Gradients;
 using Lift.Ort.Sessions;
 
 namespace Lift.Ort.Training;
@@ -47,8 +48,8 @@ public sealed class TrainingRun : IDisposable
     public static TrainingRun Start(string path, RunSettings settings, IDevice device, bool force = false)
     {
         RunFolder.CheckFree(path, force);
-        Parts parts = Open(settings, device);
-        return new TrainingRun(RunFolder.Create(path, settings, force), parts) { Rows = parts.Rows };
+        Parts parts = Open(settings, device, begins: true);
+        return new TrainingRun(RunFolder.Create(path, settings with { Rows = parts.Fitted }, force), parts) { Rows = parts.Rows };
     }
 
     /// <summary>Goes on with the run in a folder, from its latest checkpoint or from the start where there is none.</summary>
@@ -57,7 +58,7 @@ public sealed class TrainingRun : IDisposable
     public static TrainingRun Resume(string path, IDevice device, string? artifacts = null)
     {
         RunFolder folder = RunFolder.Open(path);
-        Parts parts = Open(folder.Settings with { Artifacts = artifacts ?? folder.Settings.Artifacts }, device);
+        Parts parts = Open(folder.Settings with { Artifacts = artifacts ?? folder.Settings.Artifacts }, device, begins: false);
         return new TrainingRun(folder, parts) { Rows = parts.Rows };
     }
 
@@ -85,7 +86,7 @@ public sealed class TrainingRun : IDisposable
 
     private void Save() => Trainer.Capture().Write(Folder.CheckpointPath);
 
-    private static Parts Open(RunSettings settings, IDevice device)
+    private static Parts Open(RunSettings settings, IDevice device, bool begins)
     {
         settings.Training.Check();
         ArtifactFolder artifacts = ArtifactFolder.Open(settings.Artifacts);
@@ -94,13 +95,14 @@ public sealed class TrainingRun : IDisposable
         {
             using ITokenizer? tokenizer = Tokenizer.Open(settings.Tokenizer);
             DataOptions rows = ForModel(settings.Rows, artifacts.Record);
+            if (begins) rows = DataFit.Of(settings.Data, session.Inputs, rows, ModelNotes.Beside(artifacts.Source));
             BatchReader data = BatchReader.Open(settings.Data, tokenizer, session.Inputs, rows);
-            if (settings.Validation is null) return new(artifacts, session, null, new Trainer(session, device, data, settings.Training), (data.Truncated, data.Skipped));
+            if (settings.Validation is null) return new(artifacts, session, null, new Trainer(session, device, data, settings.Training), (data.Truncated, data.Skipped), rows);
 
             BatchReader held = BatchReader.Open(settings.Validation, tokenizer, session.Inputs, rows with { Shuffle = false });
             EvaluationSession evaluation = EvaluationSession.Open(artifacts, device, session.Weights);
             double Validate() => evaluation.MeanLoss(held.Epoch().Select(b => (b.Values, (double)b.LabelTokens)));
-            return new(artifacts, session, evaluation, new Trainer(session, device, data, settings.Training) { Validation = Validate }, (data.Truncated, data.Skipped));
+            return new(artifacts, session, evaluation, new Trainer(session, device, data, settings.Training) { Validation = Validate }, (data.Truncated, data.Skipped), rows);
         }
         catch
         {
@@ -112,9 +114,17 @@ public sealed class TrainingRun : IDisposable
     /// <summary>What the prepared model says of labels: shifted or not, how many ids or classes there are.</summary>
     private static DataOptions ForModel(DataOptions rows, ArtifactRecord record)
     {
-        bool causal = record.Loss is null or "causal-lm";
-        return rows with { Shifted = causal, VocabularySize = causal ? (int?)record.Classes : null, Classes = causal ? null : (int?)record.Classes };
+        LossForm? form = record.Loss is { } name ? Losses.Find(name) : null;
+        bool causal = form is null or { Kind: LabelKind.NextTokens };
+        return rows with
+        {
+            Kind = form?.Kind,
+            Group = record.RowsPerExample,
+            Shifted = causal,
+            VocabularySize = causal ? (int?)record.Classes : null,
+            Classes = causal ? null : (int?)record.Classes,
+        };
     }
 
-    private sealed record Parts(ArtifactFolder Artifacts, TrainingSession Session, EvaluationSession? Evaluation, Trainer Trainer, (int, int) Rows);
+    private sealed record Parts(ArtifactFolder Artifacts, TrainingSession Session, EvaluationSession? Evaluation, Trainer Trainer, (int, int) Rows, DataOptions Fitted);
 }

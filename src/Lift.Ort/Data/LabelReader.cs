@@ -1,0 +1,80 @@
+using System.Text.Json;
+using Lift.Ort.Gradients;
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Data;
+
+/// <summary>Reads what a row is scored against: a class by number or name, several classes, numbers.</summary>
+internal sealed class LabelReader(ModelInputs model, DataOptions options)
+{
+    private static readonly string[] usual = [Batch.LabelsName, "label", "target", "class", "score"];
+
+    /// <summary>The field that holds the label, or null.</summary>
+    public string? FieldOf(DataRow row) => options.LabelField is { } own ? row.Has(own) ? own : throw row.Error($"there is no field '{own}' (fields: {row.Fields}), which --label-field names.") : row.FirstOf(usual);
+
+    /// <summary>True for fields that are read as a label and so never as something else.</summary>
+    public bool IsLabel(string field) => field == options.LabelField || (options.LabelField is null && usual.Contains(field));
+
+    /// <summary>The label of the whole row, in the element type and the shape (without the batch axis) that the loss wants.</summary>
+    /// <exception cref="LiftException">It is missing, no class, or of the wrong type.</exception>
+    public Tensor Read(DataRow row)
+    {
+        string field = FieldOf(row) ?? throw row.Error($"there is no field '{Batch.LabelsName}' or 'label' (fields: {row.Fields}); add it, or name the field with --label-field.");
+        return Read(row, field);
+    }
+
+    public Tensor Read(DataRow row, string field)
+    {
+        JsonElement json = row.Json.GetProperty(field);
+        ElementType wanted = model.Labels?.Type.Element ?? ElementType.Undefined;
+        bool names = json.ValueKind == JsonValueKind.String || (json.ValueKind == JsonValueKind.Array && json.GetArrayLength() > 0 && json[0].ValueKind == JsonValueKind.String);
+        Tensor tensor = names ? Named(row, field, json, wanted) : FieldReader.Field(row, field, json, wanted);
+        if (tensor.Type == ElementType.Int64) CheckClasses(row, field, tensor);
+        return Fit(tensor).Rename(Batch.LabelsName);
+    }
+
+    /// <summary>The number of a class that is given as number or name.</summary>
+    public int ClassOf(DataRow row, string field, JsonElement value)
+    {
+        if (value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number))
+        {
+            return number == Example.Ignored || (number >= 0 && number < (options.Classes ?? int.MaxValue)) ? number : throw OutOfRange(row, field, number);
+        }
+        if (value.ValueKind != JsonValueKind.String) throw row.Wrong(field, value, "a class, by number or name,");
+        string name = value.GetString()!.Trim();
+        IReadOnlyList<string> known = options.ClassNames ?? throw row.Error($"field '{field}' names the class '{name}', but the order of the classes is not known; give it with --class-names.");
+        for (int i = 0; i < known.Count; i++)
+        {
+            if (known[i] == name) return i;
+        }
+        throw row.Error($"field '{field}' names the class '{name}', which is none of: {string.Join(", ", known.Take(20))}{(known.Count > 20 ? ", …" : "")}.");
+    }
+
+    private Tensor Named(DataRow row, string field, JsonElement json, ElementType wanted)
+    {
+        int[] classes = [.. (json.ValueKind == JsonValueKind.Array ? json.EnumerateArray().AsEnumerable() : [json]).Select(v => ClassOf(row, field, v))];
+        if (!wanted.IsFloat()) return Tensor.From<long>(field, [.. classes.Select(c => (long)c)], json.ValueKind == JsonValueKind.Array ? [classes.Length] : []);
+        var several = Tensor.Empty(field, ElementType.Float, [options.Classes ?? model.LabelWidth ?? options.ClassNames!.Count]); // 1 for each class that is named, 0 elsewhere
+        foreach (int c in classes) several.AsSpan<float>()[c < several.Count ? c : throw OutOfRange(row, field, c)] = 1;
+        return several;
+    }
+
+    /// <summary>A single number for a model that scores [batch, 1] is a list of one.</summary>
+    private Tensor Fit(Tensor tensor)
+    {
+        if (model.Labels?.Type.Shape is not { } shape || tensor.Count != 1 || shape.Rank == tensor.Dims.Length + 1) return tensor;
+        return shape.Rank >= 1 && shape.Dims.Skip(1).All(d => d.Value == 1) ? tensor.Reshape([.. Enumerable.Repeat(1L, shape.Rank - 1)]) : tensor;
+    }
+
+    private void CheckClasses(DataRow row, string field, Tensor labels)
+    {
+        if (options.Kind == LabelKind.Values) return;
+        foreach (long label in labels.AsSpan<long>())
+        {
+            if (label != Example.Ignored && (label < 0 || label >= (options.Classes ?? int.MaxValue))) throw OutOfRange(row, field, label);
+        }
+    }
+
+    private LiftException OutOfRange(DataRow row, string field, long label) =>
+        row.Error($"label {label} in field '{field}' is out of range: the model scores classes 0 to {options.Classes - 1}, and -100 is ignored.");
+}
