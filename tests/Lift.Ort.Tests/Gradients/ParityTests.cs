@@ -45,8 +45,7 @@ public sealed class ParityTests
     /// <summary>What is missing still; an entry that has come fails too, so that the list shrinks.</summary>
     private static readonly HashSet<string> notYet =
     [
-        "com.microsoft.BatchNormInternal", "com.microsoft.LSTMTraining", "com.microsoft.GRUTraining", "GroupNormalization", "Resize", "GridSample", "LSTM", "GRU",
-        "com.microsoft.MultiHeadAttention", "com.microsoft.Attention", "Attention", "com.microsoft.RotaryEmbedding", "RotaryEmbedding",
+        "com.microsoft.LSTMTraining", "com.microsoft.GRUTraining", "Resize", "GridSample", "LSTM", "GRU",
         "com.microsoft.MatMulNBits", "DequantizeLinear", "QuantizeLinear",
     ];
 
@@ -99,7 +98,8 @@ public sealed class ParityTests
             graph.Nodes.Add(new Node(op, "", ["w"], ["y"], "layer/7"));
             graph.Types["y"] = new(ElementType.Float, Shape.Scalar);
             var e = Assert.ThrowsExactly<LiftException>(() => BackwardPass.Run(graph, "y", ["w"]));
-            StringAssert.Contains(e.Message, $"{op} 'layer/7', which weight 'w' needs");
+            StringAssert.StartsWith(e.Message, $"{op} 'layer/7'");
+            StringAssert.Contains(e.Message, "eight 'w' needs");
         }
     }
 
