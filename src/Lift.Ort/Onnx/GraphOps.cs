@@ -5,11 +5,12 @@ namespace Lift.Ort.Onnx;
 /// <summary>Standard operators as functions on <see cref="Var"/>; each appends one node (constants are added as initializers). The forms are those of opset 17 to 21.</summary>
 public static class GraphOps
 {
+    /// <summary>A scalar constant. What 16 bits cannot say exactly is a float32 constant behind a Cast, so that a device that computes in float32 computes with the number itself.</summary>
     public static Var Scalar(this Graph g, double value, ElementType type) => type switch
     {
         ElementType.Float or ElementType.Undefined => g.Constant([(float)value], []),
         ElementType.Double => g.Constant([value], []),
-        ElementType.Float16 => g.Constant([(Half)value], []),
+        ElementType.Float16 when (float)(Half)value == (float)value => g.Constant([(Half)value], []),
         ElementType.Int64 => g.Constant([(long)value], []),
         ElementType.Int32 => g.Constant([(int)value], []),
         ElementType.Bool => g.Constant([value != 0], []),
