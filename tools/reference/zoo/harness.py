@@ -78,6 +78,7 @@ TEXTS = {
     "causal_lm": "mean over kept positions of cross entropy(logits[:, t], labels[:, t+1]); -100 is ignored",
     "seq2seq_lm": "mean over kept positions of cross entropy(logits[:, t], labels[:, t]); -100 is ignored",
     "token_classification": "mean over kept positions of cross entropy(logits[:, t], labels[:, t]); -100 is ignored",
+    "segmentation": "mean over all pixels of cross entropy(logits[:, :, h, w], labels[:, h, w]); -100 is ignored",
     "classification": "mean over the batch of cross entropy(logits, labels); -100 is ignored",
     "mse": "mean of (scores - labels)^2", "bce": "mean of binary cross entropy with logits",
 }
@@ -87,6 +88,7 @@ def loss_of(task, logits, labels):
     if task == "causal_lm": return F.cross_entropy(logits[:, :-1].reshape(-1, logits.shape[-1]), labels[:, 1:].reshape(-1), ignore_index=-100)
     if task == "mse": return ((logits - labels.to(logits.dtype)) ** 2).mean()
     if task == "bce": return F.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype))
+    if task == "segmentation": return F.cross_entropy(logits, labels, ignore_index=-100)
     return F.cross_entropy(logits.reshape(-1, logits.shape[-1]), labels.reshape(-1), ignore_index=-100)
 
 
@@ -98,7 +100,7 @@ def labels_for(task, inputs, logits, case):
         if "attention_mask" in inputs: labels[inputs["attention_mask"] == 0] = -100
         labels[0, :3] = -100
         return labels
-    labels = torch.randint(0, logits.shape[-1], logits.shape[:-1])
+    labels = torch.randint(0, logits.shape[1], logits.shape[:1] + logits.shape[2:]) if task == "segmentation" else torch.randint(0, logits.shape[-1], logits.shape[:-1])
     if labels.dim() > 1: labels.view(-1)[::5] = -100
     return labels
 

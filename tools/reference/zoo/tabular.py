@@ -27,7 +27,7 @@ model("tabular-binary", "bce", opset=15, inputs=rows(10))(lambda: Tabular(1, nn.
 model("tabular-softmax", "classification", opset=17, inputs=rows(10), call=lambda m, x: m(x))(lambda: Tabular(4, nn.Tanh, nn.LayerNorm))
 model("tabular-half", "classification", opset=17, dtype=torch.float16, inputs=rows(10))(lambda: Tabular(norm=nn.LayerNorm))
 model("tabular-activations", "classification", opset=17, inputs=rows(10))(lambda: nn.Sequential(nn.Linear(10, 12), nn.Hardtanh(), nn.Linear(12, 12), nn.CELU(), nn.Linear(12, 12), nn.GELU("tanh"), nn.Linear(12, 12), nn.Hardswish(),
-    nn.Linear(12, 12), nn.LogSigmoid(), nn.Linear(12, 12), nn.Softsign(), nn.Linear(12, 12), nn.Tanhshrink(), nn.Linear(12, 12), nn.Softshrink(), nn.Linear(12, 12), nn.Hardshrink(0.1), nn.Linear(12, 12), nn.Threshold(0.1, 0.0), nn.Linear(12, 3)))
+    nn.Linear(12, 12), nn.LogSigmoid(), nn.Linear(12, 12), nn.Softsign(), nn.Linear(12, 12), nn.Tanhshrink(), nn.Linear(12, 12), nn.Softshrink(), nn.Linear(12, 12), nn.Hardshrink(0.1), nn.Linear(12, 12), nn.Threshold(0.0, 0.0), nn.Linear(12, 3)))
 
 
 class TabTransformer(nn.Module):
@@ -168,7 +168,7 @@ class Rwkv(nn.Module):
         return self.head(x)
 
 
-model("rwkv", "causal_lm", opset=17, inputs=tokens(pairs=((2, 6), (3, 6))))(Rwkv)
+model("rwkv", "causal_lm", opset=17, by_graph=True, inputs=tokens(pairs=((2, 6), (3, 6))))(Rwkv)
 
 
 class Tcn(nn.Module):
@@ -226,7 +226,7 @@ class Gcn(nn.Module):
         return self.out(x * a[:, None])
 
 
-model("graph-convolution", "classification", opset=17, inputs=lambda c: {"x": torch.randn((6, 9)[c], 6), "edges": torch.randint(0, 6, (2, (10, 15)[c]))},
+model("graph-convolution", "classification", opset=17, by_graph=True, inputs=lambda c: {"x": torch.randn((6, 9)[c], 6), "edges": torch.randint(0, 6, (2, (10, 15)[c]))},
     axes={"x": {0: "nodes"}, "edges": {1: "edges"}, "logits": {0: "nodes"}})(Gcn)
 
 

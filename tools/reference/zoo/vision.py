@@ -322,12 +322,12 @@ class UNet(nn.Module):
         a = self.inc(x)
         b = self.up(self.down(F.max_pool2d(a, 2)))
         b = F.pad(b, [0, a.shape[3] - b.shape[3], 0, a.shape[2] - b.shape[2]])
-        return self.outc(torch.cat([a, b], 1)).permute(0, 2, 3, 1)  # classes last
+        return self.outc(torch.cat([a, b], 1))
 
 
 def unet(name, **more):
     extra = {k: more.pop(k) for k in ("opset", "fold", "training", "golden", "dtype") if k in more}
-    model(name, "token_classification", inputs=images(size=(16, 16)), axes={"pixel_values": {0: "batch"}, "logits": {0: "batch"}}, **extra)(lambda: UNet(**more))
+    model(name, "segmentation", inputs=images(size=(16, 16)), axes={"pixel_values": {0: "batch"}, "logits": {0: "batch"}}, **extra)(lambda: UNet(**more))
 
 
 unet("unet", opset=17, training="preserve")
@@ -352,11 +352,11 @@ class Segmenter(nn.Module):
         s = self.act(self.stem(x))
         p = F.interpolate(self.pool(F.adaptive_avg_pool2d(s, 1)), size=s.shape[-2:], mode="bilinear", align_corners=False)
         y = self.classifier(F.leaky_relu(self.project(torch.cat([self.a(s), self.b(s), p], 1)), 0.1))
-        return F.interpolate(y, size=x.shape[-2:], mode="bilinear", align_corners=False).permute(0, 2, 3, 1)
+        return F.interpolate(y, size=x.shape[-2:], mode="bilinear", align_corners=False)
 
 
-model("deeplab", "token_classification", opset=17, inputs=images(size=(16, 16)))(Segmenter)
-model("deeplab-sizes", "token_classification", opset=13, inputs=images(sizes=((16, 16), (24, 20))), fold=False, axes={"pixel_values": {0: "batch", 2: "height", 3: "width"}, "logits": {0: "batch", 1: "height", 2: "width"}})(Segmenter)
+model("deeplab", "segmentation", opset=17, inputs=images(size=(16, 16)))(Segmenter)
+model("deeplab-sizes", "segmentation", opset=13, inputs=images(sizes=((16, 16), (24, 20))), fold=False, axes={"pixel_values": {0: "batch", 2: "height", 3: "width"}, "logits": {0: "batch", 2: "height", 3: "width"}})(Segmenter)
 
 
 class PixelShuffleNet(nn.Module):
