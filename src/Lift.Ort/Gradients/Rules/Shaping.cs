@@ -69,17 +69,20 @@ internal static class Shaping
         return [b.Like(b.Dy.Reshape(split).ReduceSum([.. Enumerable.Range(0, rank).Select(i => 2L * i)], keepDims: false), x)];
     }
 
-    /// <summary>y = x with a constant border ⇒ dx = dy with the opposite pads: a border is cut off, and what a negative pad cut off is 0. Borders of the other
-    /// modes repeat entries of x ⇒ dx[p] = Σ dy where y repeats position p</summary>
+    /// <summary>y = x with a constant border ⇒ dx = dy without it</summary>
     [Gradient("Pad")]
     public static Var?[] Pad(Backward b)
     {
+        if (b.Node.String("mode", "constant") != "constant") throw b.Refuse($"mode '{b.Node.String("mode")}' is not supported, only 'constant'");
         Var x = b.X();
-        Var?[] axes = b.HasX(3) ? [null, b.X(3)] : [];
-        if (b.Node.String("mode", "constant") == "constant") return [b.Like(b.Graph.Add("Pad", [b.Dy, -b.X(1), .. axes]), x)];
-        var (positions, zeros) = Positions(b, x);
-        Var repeated = b.Graph.Add("Pad", [positions, b.X(1), .. axes], n => n.With("mode", b.Node.String("mode", ""))).Reshape(-1);
-        return [b.Like(b.Graph.Add("ScatterElements", [zeros, repeated, b.Dy.Reshape(-1)], n => n.With("axis", 0L).With("reduction", "add")).Reshape(b.Dims(x)), x)];
+        int rank = b.RankOf(x);
+        Var axes = b.HasX(3) ? b.X(3).Cast(ElementType.Int64) : b.Graph.Longs([.. Enumerable.Range(0, rank).Select(i => (long)i)]);
+        Var dims = b.HasX(3) ? b.Dims(x).Gather(axes) : b.Dims(x);
+        Var before = b.Graph.AddMany("Split", 2, [b.X(1)], n => { n.With("axis", 0L); if (b.Graph.Opset >= 18) n.With("num_outputs", 2L); })[0];
+        // A negative pad cut elements off: they had no influence, so their gradient is 0.
+        long[]? pads = b.Longs(b.Node.Inputs[1]);
+        if (pads is null || pads.Any(p => p < 0)) throw b.Refuse("its pads are negative or not constant");
+        return [b.Like(b.Graph.Add("Slice", [b.Dy, before, before + dims, axes]), x)];
     }
 
     /// <summary>y = the upper or lower triangle of x ⇒ dx = that triangle of dy</summary>
@@ -121,17 +124,11 @@ internal static class Shaping
 
     private static Var ScatterBack(Backward b, Var x)
     {
-        var (positions, zeros) = Positions(b, x);
+        Var dims = b.Dims(x), count = dims.Graph.Add("ReduceProd", [dims], n => n.With("keepdims", 0L));
+        Var positions = b.Graph.Add("Range", [x.Graph.Scalar(0, ElementType.Int64), count, x.Graph.Scalar(1, ElementType.Int64)]).Reshape(dims);
         Var[] arguments = [.. Enumerable.Range(1, b.InputCount - 1).Where(b.HasX).Select(b.X)];
         Var picked = b.Graph.Add("Slice", [positions, .. arguments]).Reshape(-1);
-        return b.Graph.Add("ScatterElements", [zeros, picked, b.Dy.Reshape(-1)], n => n.With("axis", 0L)).Reshape(b.Dims(x));
-    }
-
-    /// <summary>The flat position of every entry of x in x's shape, and as many zeros in one row.</summary>
-    private static (Var Positions, Var Zeros) Positions(Backward b, Var x)
-    {
-        Var dims = b.Dims(x), count = b.Graph.Add("ReduceProd", [dims], n => n.With("keepdims", 0L));
-        Var positions = b.Graph.Add("Range", [b.Graph.Scalar(0, ElementType.Int64), count, b.Graph.Scalar(1, ElementType.Int64)]).Reshape(dims);
-        return (positions, count.Reshape(1).Filled(0).Cast(b.Dy.Element));
+        Var zeros = count.Reshape(1).Filled(0).Cast(b.Dy.Element);
+        return b.Graph.Add("ScatterElements", [zeros, picked, b.Dy.Reshape(-1)], n => n.With("axis", 0L)).Reshape(dims);
     }
 }
