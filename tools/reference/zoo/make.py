@@ -1,14 +1,14 @@
 """make.py [PATTERN…]: makes the models whose name matches (all by default)."""
 import fnmatch, sys, traceback
 import harness
-for module in ("decoders", "encoders", "seq2seq", "vision", "audio", "tabular"):
+for module in ("decoders", "encoders", "seq2seq", "vision", "audio", "tabular", "vocabularies"):
     try: __import__(module)
     except ModuleNotFoundError as e:
         if e.name != module: raise
 patterns = sys.argv[1:] or ["*"]
-for name in harness.MODELS:
+for name in [*harness.MODELS, *harness.VOCABULARIES]:
     if not any(fnmatch.fnmatch(name, p) for p in patterns): continue
-    try: harness.make(name)
+    try: (harness.make if name in harness.MODELS else harness.make_graph)(name)
     except Exception as e:
         print(f"{name:28} FAILED {type(e).__name__}: {str(e)[:400]}", flush=True)
         if "-v" in sys.argv: traceback.print_exc()

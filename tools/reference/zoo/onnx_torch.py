@@ -41,8 +41,11 @@ class Graph:
     def __init__(self, model):
         self.model = model
         self.opset = next(o.version for o in model.opset_import if o.domain in ("", "ai.onnx"))
-        self.initializers = {i.name: tensor(i) for i in model.graph.initializer}
-        self.constants = {}
+        self.functions = {(f.domain, f.name): f for f in model.functions}
+        self.initializers = {i.name: tensor(i) for i in model.graph.initializer if i.data_type != 8}
+        if not any(t.is_floating_point() and t.dim() > 1 for t in self.initializers.values()):  # all weights in Constant nodes
+            for n in model.graph.node:
+                if n.op_type == "Constant" and n.attribute[0].name == "value": self.initializers[n.output[0]] = tensor(n.attribute[0].t)
 
     def trainable(self):
         return {k: v for k, v in self.initializers.items() if v.is_floating_point()}
@@ -54,6 +57,14 @@ class Graph:
 
     def sub(self, graph, values, outputs=None):
         for n in graph.node:
+            if n.op_type == "Constant" and n.output[0] in self.initializers: continue
+            if (n.domain, n.op_type) in self.functions:
+                f = self.functions[n.domain, n.op_type]
+                out = self.sub(f, dict(zip(f.input, [values[i] if i else None for i in n.input])), list(f.output))
+                for name, v in zip(n.output, out): values[name] = v
+                continue
+            if any(i and i not in values for i in n.input): continue  # behind an operator that was left out
+            if n.op_type in ("ZipMap", "ArrayFeatureExtractor"): continue
             node = Node(n, self.opset, lambda g, extra={}: self.sub(g, {**values, **{i.name: tensor(i) for i in g.initializer}, **extra}))
             f = OPS.get(n.op_type)
             if f is None: raise NotImplementedError(f"{n.op_type} ({n.domain})")
@@ -458,6 +469,10 @@ def _(n, x, w, r, b=None, lens=None, h0=None, c0=None, p=None):
 # ---- control flow
 @op("If")
 def _(n, c): return n.run(n.get("then_branch") if bool(c) else n.get("else_branch"))
+
+# ---- ai.onnx.ml
+@op("Scaler")
+def _(n, x): return (x - torch.tensor(n.get("offset"), dtype=torch.float64)) * torch.tensor(n.get("scale"), dtype=torch.float64)
 
 # ---- com.microsoft
 @op("FastGelu")
