@@ -21,9 +21,11 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
         options ??= new();
         source = LoweredGraph.Of(source);
         var trainable = Choose(source, ScoredOutput(source, options.Output, options.Loss), options);
-        var (forward, loss, scored) = WithLoss(source, options);
+        var (forward, loss, scored) = AddLoss(source, options);
 
         Graph training = forward.Clone();
+        BatchStatistics.ForTraining(training);
+        BatchStatistics.ForEvaluation(forward);
         var gradients = BackwardPass.Run(training, loss, [.. trainable.Select(w => w.Name)]);
         trainable = [.. trainable.Where(w => gradients.ContainsKey(w.Name))];
         if (trainable.Count == 0) throw new LiftException($"The loss over '{scored}' does not depend on any of the chosen weights; choose others with --train, or another --output.");
@@ -37,6 +39,13 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
     /// <returns>The copy, with the outputs loss and scored, and their names.</returns>
     /// <exception cref="LiftException">The output does not exist or does not fit the loss.</exception>
     public static (Graph Forward, string Loss, string Scored) WithLoss(Graph source, TrainingGraphOptions options)
+    {
+        var result = AddLoss(source, options);
+        BatchStatistics.ForEvaluation(result.Forward);
+        return result;
+    }
+
+    private static (Graph Forward, string Loss, string Scored) AddLoss(Graph source, TrainingGraphOptions options)
     {
         Graph forward = LoweredGraph.Of(source);
         forward.Domains["com.microsoft"] = 1; // ONNX Runtime fuses transposes into its own FusedMatMul, which a model without this import could not hold

@@ -4,9 +4,10 @@ using static Lift.Ort.Tests.Gradients.CaseData;
 namespace Lift.Ort.Tests.Gradients;
 
 /// <summary>Cases of convolution and pooling; each is checked with the image's sizes known, and again with symbols for them.</summary>
+[GradientCaseGroup]
 internal static class ConvolutionCases
 {
-    public static readonly Dictionary<string, GradientCase[]> Table = Twice(new()
+    public static Dictionary<string, GradientCase[]> Cases { get; } = Twice(new()
     {
         ["Conv"] =
         [

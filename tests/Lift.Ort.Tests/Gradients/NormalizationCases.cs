@@ -3,9 +3,10 @@ using static Lift.Ort.Tests.Gradients.CaseData;
 namespace Lift.Ort.Tests.Gradients;
 
 /// <summary>Cases of normalisations over channels, groups and space; each with the image's sizes known, and again with symbols for them.</summary>
+[GradientCaseGroup]
 internal static class NormalizationCases
 {
-    public static readonly Dictionary<string, GradientCase[]> Table = ConvolutionCases.Twice(new()
+    public static Dictionary<string, GradientCase[]> Cases { get; } = ConvolutionCases.Twice(new()
     {
         ["BatchNormalization"] =
         [

@@ -69,21 +69,28 @@ internal static class Shaping
         return [b.Like(b.Dy.Reshape(split).ReduceSum([.. Enumerable.Range(0, rank).Select(i => 2L * i)], keepDims: false), x)];
     }
 
-    /// <summary>y = x with a constant border ⇒ dx = dy without it</summary>
+    /// <summary>
+    /// y = x with a border ⇒ constant: dx = dy with the opposite border (a cut for what was added, zeros for what was cut), dconstant = the rest of dy; reflect, edge, wrap:
+    /// dy added at the elements that the border repeats, which the node itself names when it pads their numbers.
+    /// </summary>
     [Gradient("Pad")]
     public static Var?[] Pad(Backward b)
     {
-        if (b.Node.String("mode", "constant") != "constant") throw b.Refuse($"mode '{b.Node.String("mode")}' is not supported, only 'constant'");
-        Var x = b.X();
-        int rank = b.RankOf(x);
-        Var axes = b.HasX(3) ? b.X(3).Cast(ElementType.Int64) : b.Graph.Longs([.. Enumerable.Range(0, rank).Select(i => (long)i)]);
-        Var dims = b.HasX(3) ? b.Dims(x).Gather(axes) : b.Dims(x);
-        Var before = b.Graph.AddMany("Split", 2, [b.X(1)], n => { n.With("axis", 0L); if (b.Graph.Opset >= 18) n.With("num_outputs", 2L); })[0];
-        // A negative pad cut elements off: they had no influence, so their gradient is 0.
-        long[]? pads = b.Longs(b.Node.Inputs[1]);
-        if (pads is null || pads.Any(p => p < 0)) throw b.Refuse("its pads are negative or not constant");
-        return [b.Like(b.Graph.Add("Slice", [b.Dy, before, before + dims, axes]), x)];
+        Var x = b.X(), pads = b.X(1);
+        Var? axes = b.HasX(3) ? b.X(3) : null;
+        if (b.Node.String("mode", "constant") == "constant")
+        {
+            Var dx = b.Like(b.Graph.Add("Pad", axes is null ? [b.Dy, -pads] : [b.Dy, -pads, null, axes]), x);
+            return [dx, null, b.Needs(2) ? b.Like(All(b.Dy) - All(dx), b.X(2)) : null];
+        }
+        Var dims = b.Dims(x), count = b.Graph.Add("ReduceProd", [dims], n => n.With("keepdims", 0L));
+        Var numbers = b.Graph.Add("Range", [b.Graph.Scalar(0, ElementType.Int64), count, b.Graph.Scalar(1, ElementType.Int64)]).Reshape(dims);
+        Var repeated = b.Graph.Add("Pad", axes is null ? [numbers, pads] : [numbers, pads, null, axes], n => n.With("mode", b.Node.String("mode"))).Reshape(-1);
+        Var zeros = count.Reshape(1).Filled(0).Cast(x.Element);
+        return [b.Like(b.Graph.Add("ScatterElements", [zeros, repeated, b.Dy.Reshape(-1)], n => n.With("axis", 0L).With("reduction", "add")).Reshape(dims), x)];
     }
+
+    private static Var All(Var x) => x.Reshape(-1).ReduceSum([0], keepDims: false);
 
     /// <summary>y = the upper or lower triangle of x ⇒ dx = that triangle of dy</summary>
     [Gradient("Trilu")]
