@@ -1,19 +1,25 @@
 using Lift.Ort.Devices.Cpu;
+using Lift.Ort.Devices.Cuda;
 
 namespace Lift.Ort.Devices;
 
 /// <summary>Opens devices by name.</summary>
 public static class Device
 {
-    private static readonly Dictionary<string, Func<int, IDevice>> table = new() { ["cpu"] = _ => new CpuDevice() };
+    private static readonly Dictionary<string, Func<int, CudaOptions, IDevice>> table = new()
+    {
+        ["cpu"] = (_, _) => new CpuDevice(),
+        ["cuda"] = (ordinal, options) => CudaDevice.Open(ordinal, options),
+    };
 
-    /// <summary>Opens "cpu" (the default).</summary>
-    /// <exception cref="LiftException">No device has this name.</exception>
-    public static IDevice Open(string name = "cpu")
+    /// <summary>Opens "cpu" (the default), "cuda" (the first GPU) or "cuda:N".</summary>
+    /// <param name="cuda">Settings of CUDA devices; null: the defaults.</param>
+    /// <exception cref="LiftException">No device has this name, or what it needs is missing; the message says what.</exception>
+    public static IDevice Open(string name = "cpu", CudaOptions? cuda = null)
     {
         string[] parts = name.Split(':');
-        bool good = table.TryGetValue(parts[0], out var open) & (parts.Length == 1 || (parts.Length == 2 && int.TryParse(parts[1], out _)));
-        return good ? open!(parts.Length == 2 ? int.Parse(parts[1]) : 0)
-            : throw new LiftException($"There is no device '{name}'; devices are: {string.Join(", ", table.Keys)}.");
+        int ordinal = 0;
+        bool good = table.TryGetValue(parts[0], out var open) & (parts.Length == 1 || (parts.Length == 2 && int.TryParse(parts[1], out ordinal) && ordinal >= 0));
+        return good ? open!(ordinal, cuda ?? new()) : throw new LiftException($"There is no device '{name}'; devices are: {string.Join(", ", table.Keys)}.");
     }
 }

@@ -8,10 +8,17 @@ public interface IDevice : IDisposable
     /// <summary>"cpu", "cuda:0", …</summary>
     string Name { get; }
 
+    /// <summary>What the device calls itself: "NVIDIA H200"; for the CPU its name again.</summary>
+    string Description { get; }
+
     /// <summary>True where the provider has float16 and bfloat16 arithmetic; otherwise sessions compute 16-bit models in float32.</summary>
     bool Computes16Bit { get; }
 
+    /// <summary>The device's own memory as it is now; zeros where it has none of its own.</summary>
+    DeviceMemory Memory { get; }
+
     /// <summary>Allocates zeroed, 64-byte aligned memory on this device.</summary>
+    /// <exception cref="DeviceMemoryException">The device has no room.</exception>
     DeviceBuffer<T> Allocate<T>(long length) where T : unmanaged;
 
     /// <summary>A tensor's bytes on this device, for reading: where they lie already, where the device can use them there, otherwise a copy.</summary>
@@ -23,8 +30,25 @@ public interface IDevice : IDisposable
     /// <summary>Adds this device's ONNX Runtime provider and threading settings to a session's options.</summary>
     void AddTo(SessionOptions options);
 
+    /// <summary>
+    /// Runs a session with what is bound, in order with the kernels that run before and after it. Where <paramref name="wait"/> is false, its work may still
+    /// be queued when this returns: reading a buffer waits for it.
+    /// </summary>
+    /// <exception cref="DeviceMemoryException">The device has no room for the run's values.</exception>
+    void Run(InferenceSession session, OrtIoBinding binding, bool wait);
+
     /// <summary>Runs a kernel: double dispatch to <c>kernel.Run(CpuDevice)</c> or its neighbour.</summary>
     void Run<TKernel>(in TKernel kernel) where TKernel : IKernel;
+
+    /// <summary>Waits until everything that was queued is done.</summary>
+    void Synchronize();
+}
+
+/// <summary>Bytes of a device's memory that are free, and that there are.</summary>
+public readonly record struct DeviceMemory(long Free, long Total)
+{
+    /// <summary>Bytes in use, by whomever.</summary>
+    public long Used => Total - Free;
 }
 
 /// <summary>One computation with its arguments; one <c>Run</c> per device, so that the compiler asks for a missing half.</summary>
@@ -32,6 +56,9 @@ public interface IKernel
 {
     /// <summary>The CPU half: the specification, the reference in tests, and the product where there is no GPU.</summary>
     void Run(Cpu.CpuDevice device);
+
+    /// <summary>The CUDA half: launches on the device's stream.</summary>
+    void Run(Cuda.CudaDevice device);
 }
 
 /// <summary>Memory on a device.</summary>
@@ -43,8 +70,10 @@ public abstract class DeviceBuffer<T>(long length) : IDisposable where T : unman
     /// <summary>Address of the first element, in the device's memory.</summary>
     public abstract nint Pointer { get; }
 
+    /// <summary>Copies from host memory; done, or queued with the source free to be changed, when it returns.</summary>
     public abstract void CopyFrom(ReadOnlySpan<T> source, long offset = 0);
 
+    /// <summary>Copies to host memory, after everything that was queued before.</summary>
     public abstract void CopyTo(Span<T> destination, long offset = 0);
 
     public abstract void Dispose();

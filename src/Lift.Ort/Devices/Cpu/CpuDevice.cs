@@ -6,7 +6,14 @@ namespace Lift.Ort.Devices.Cpu;
 /// <summary>The CPU: kernels in C#, ONNX Runtime's CPU provider, all physical cores.</summary>
 public sealed class CpuDevice : IDevice
 {
+    private readonly RunOptions run = new();
+
     public string Name => "cpu";
+
+    public string Description => Name;
+
+    /// <summary>Zeros: the memory is the computer's.</summary>
+    public DeviceMemory Memory => default;
 
     /// <summary>False: ONNX Runtime's CPU provider has no bfloat16 arithmetic, and float16 only behind casts of its own.</summary>
     public bool Computes16Bit => false;
@@ -28,9 +35,13 @@ public sealed class CpuDevice : IDevice
         options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
     }
 
+    public void Run(InferenceSession session, OrtIoBinding binding, bool wait) => session.RunWithBinding(run, binding);
+
     public void Run<TKernel>(in TKernel kernel) where TKernel : IKernel => kernel.Run(this);
 
-    public void Dispose() { }
+    public void Synchronize() { }
+
+    public void Dispose() => run.Dispose();
 }
 
 /// <summary>Memory of the CPU device; <see cref="Span"/> is the data itself.</summary>

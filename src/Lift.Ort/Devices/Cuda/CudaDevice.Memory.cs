@@ -1,0 +1,90 @@
+using System.Globalization;
+using Lift.Ort.Devices.Cuda.Interop;
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Devices.Cuda;
+
+/// <summary>Memory of the device, and copies.</summary>
+public sealed unsafe partial class CudaDevice
+{
+    private readonly Lock copies = new();
+    private readonly List<IDisposable> owned = [];
+    private Staging? staging;
+    private CudaBuffer<byte>? scratch;
+
+    public DeviceBuffer<T> Allocate<T>(long length) where T : unmanaged => new CudaBuffer<T>(this, length);
+
+    /// <summary>A copy on the device: a GPU reads host memory too slowly to leave weights there.</summary>
+    public DeviceBuffer<byte> Share(Tensor tensor)
+    {
+        var buffer = new CudaBuffer<byte>(this, tensor.ByteLength, zeroed: false);
+        Upload(tensor.Data, buffer.Pointer, tensor.ByteLength);
+        GC.KeepAlive(tensor);
+        return buffer;
+    }
+
+    /// <summary>Memory that is not cleared.</summary>
+    internal CudaMemoryHandle Reserve(long bytes)
+    {
+        MakeCurrent();
+        CudaDriver.MemAlloc(out CudaMemoryHandle memory, (nuint)bytes).ThrowIfFailed(string.Create(CultureInfo.InvariantCulture, $"{bytes} bytes ({bytes / 1e9:F2} GB) were asked for"));
+        return memory;
+    }
+
+    /// <summary>
+    /// Working memory for one launch or a row of launches; the next call may hand out the same memory, which is safe because everything runs in one
+    /// stream. It only grows.
+    /// </summary>
+    internal nint Scratch(long bytes)
+    {
+        if (scratch is null || scratch.Length < bytes)
+        {
+            scratch?.Dispose();
+            scratch = new CudaBuffer<byte>(this, Math.Max(bytes, 1 << 20), zeroed: false);
+        }
+        return scratch.Pointer;
+    }
+
+    /// <summary>Something that lives as long as the device.</summary>
+    internal T Own<T>(T part) where T : IDisposable
+    {
+        owned.Add(part);
+        return part;
+    }
+
+    internal void Clear(nint address, long bytes)
+    {
+        MakeCurrent();
+        if (bytes > 0) CudaDriver.MemsetD8Async(address, 0, (nuint)bytes, stream.DangerousGetHandle()).ThrowIfFailed($"{bytes} bytes");
+    }
+
+    /// <summary>Copies within the device, queued.</summary>
+    internal void Copy(nint from, nint to, long bytes, nint? on = null)
+    {
+        if (bytes > 0) CudaDriver.MemcpyDtoDAsync(to, from, (nuint)bytes, on ?? stream.DangerousGetHandle()).ThrowIfFailed($"{bytes} bytes");
+    }
+
+    internal void Upload(byte* from, nint to, long bytes)
+    {
+        if (bytes == 0) return;
+        MakeCurrent();
+        lock (copies) Staging().Upload(from, to, bytes);
+    }
+
+    internal void Download(nint from, byte* to, long bytes)
+    {
+        if (bytes == 0) return;
+        MakeCurrent();
+        lock (copies) Staging().Download(from, to, bytes);
+    }
+
+    /// <summary>Numbers that kernels made, after waiting for them.</summary>
+    internal T[] Read<T>(nint from, int count) where T : unmanaged
+    {
+        var result = new T[count];
+        fixed (T* to = result) Download(from, (byte*)to, (long)count * sizeof(T));
+        return result;
+    }
+
+    private Staging Staging() => staging ??= new Staging(stream);
+}

@@ -1,0 +1,11 @@
+namespace Lift.Ort.Devices.Cuda;
+
+/// <summary>How a GPU is used.</summary>
+public sealed record CudaOptions
+{
+    /// <summary>True (the default) lets float32 products of models run in TF32: 10 bits of mantissa, several times faster. False for comparisons with the CPU.</summary>
+    public bool Tf32 { get; init; } = true;
+
+    /// <summary>Most bytes that ONNX Runtime's arena may take; 0 (the default): all there is.</summary>
+    public long ArenaLimit { get; init; }
+}
