@@ -1,3 +1,4 @@
+using Lift.Ort.Devices;
 using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Sparse;
@@ -37,10 +38,10 @@ public sealed record Candidate(Tensor Weight, int K, int Seed, Tensor? Statistic
 }
 
 /// <summary>What a selection found: K ascending positions, and how sure it is of them.</summary>
-/// <param name="Positions">Flat positions, row-major over the weight as stored.</param>
+/// <param name="Positions">Flat positions, row-major over the weight as stored; null: every entry.</param>
 /// <param name="Bound">Bound on the error of the low-rank approximation behind them; 0 where there is none or it is exact.</param>
 /// <param name="Outers">Filter rounds that the approximation took.</param>
-public readonly record struct Selected(int[] Positions, double Bound = 0, int Outers = 0);
+public readonly record struct Selected(int[]? Positions, double Bound = 0, int Outers = 0);
 
 /// <summary>A rule that chooses which entries of a weight are trained. Stateless but for warm starts; one object serves all weights of a model in turn.</summary>
 public interface ISelection : IDisposable
@@ -51,20 +52,27 @@ public interface ISelection : IDisposable
     /// <summary>True when the rule selects every entry, whatever the budget.</summary>
     bool SelectsAll => false;
 
+    /// <summary>How many weights of this one's shape and type the rule takes at a time.</summary>
+    int Batch(Candidate candidate) => 1;
+
     Selected Select(Candidate candidate);
+
+    /// <summary>The same for weights of one shape and type, as many as <see cref="Batch"/> says.</summary>
+    IReadOnlyList<Selected> Select(IReadOnlyList<Candidate> batch) => [.. batch.Select(Select)];
 
     void IDisposable.Dispose() { }
 }
 
 internal static class Weights
 {
-    /// <summary>The weight itself where it is float32, else a float32 copy.</summary>
-    public static unsafe Tensor AsSingle(this Tensor weight)
+    /// <summary>Where the weight lies as float32: itself, or a float32 copy that the caller gives back.</summary>
+    public static unsafe DeviceBuffer<float>? AsSingle(this IDevice device, Tensor weight, out nint data)
     {
-        if (weight.Type == ElementType.Float) return weight;
-        var buffer = new NativeBuffer(weight.Count * sizeof(float), zeroed: false);
-        float* to = (float*)buffer.Data;
-        for (long i = 0; i < weight.Count; i++) to[i] = HalfPrecision.Widen(((ushort*)weight.Data)[i], weight.Type);
-        return new Tensor(weight.Name, ElementType.Float, weight.Dims, (byte*)to, buffer);
+        data = (nint)weight.Data;
+        if (weight.Type == ElementType.Float) return null;
+        DeviceBuffer<float> copy = device.Allocate<float>(weight.Count);
+        device.Run(new Widen((nint)weight.Data, weight.Type, copy));
+        data = copy.Pointer;
+        return copy;
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using Lift.Ort.Devices;
 using Lift.Ort.Devices.Cpu;
 using Lift.Ort.Onnx;
 using Lift.Ort.Sparse.LinearAlgebra;
@@ -10,7 +11,7 @@ namespace Lift.Ort.Sparse;
 /// (G = W·Wᵀ, or Wᵀ·W where W is tall; W is never transposed in memory). Large products are ONNX Runtime's, small factorisations float64.
 /// The result carries its own error bound. Deterministic by seed. Keep one object per model: it keeps its workspace.
 /// </summary>
-internal sealed unsafe class LowRank(CpuDevice device, LowRankOptions options) : IDisposable
+internal sealed unsafe class LowRank(CpuDevice device, LowRankOptions options) : ILowRank
 {
     /// <summary>Up to this size of the shorter side the whole eigenvalue decomposition is as fast as iterating.</summary>
     private const int SmallSide = 256;
@@ -20,6 +21,28 @@ internal sealed unsafe class LowRank(CpuDevice device, LowRankOptions options) :
 
     /// <summary>Width of the iterated block for rank r on a shorter side of m: r + max(32, r/2), at most m.</summary>
     public static int Width(int rank, int m) => Math.Min(m, rank + Math.Max(32, rank / 2));
+
+    public int Batch(int rows, int columns, int rank) => 1;
+
+    public void Approximate(IReadOnlyList<LowRankTask> tasks, int rank, Action<int, LowRankResult> use)
+    {
+        for (int i = 0; i < tasks.Count; i++)
+        {
+            LowRankTask task = tasks[i];
+            using DeviceBuffer<float>? copy = device.AsSingle(task.Weight, out nint weight);
+            Tensor? basis = task.Warm;
+            LowRankResult found = Approximate(task.Name, (float*)weight, task.Rows, task.Columns, rank, task.Seed, ref basis);
+            use(i, found with { Basis = basis });
+        }
+        GC.KeepAlive(tasks);
+    }
+
+    public void Approximate(LowRankTask task, int[] directions, Action<LowRankResult> use)
+    {
+        using DeviceBuffer<float>? copy = device.AsSingle(task.Weight, out nint weight);
+        use(Approximate(task.Name, (float*)weight, task.Rows, task.Columns, directions));
+        GC.KeepAlive(task.Weight);
+    }
 
     /// <summary>Approximates <paramref name="weight"/> (float32, rows×columns) by rank <paramref name="rank"/>.</summary>
     /// <param name="warm">Previous basis (m×q) to start from, or null; replaced by the new one where the iteration ran.</param>

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Lift.Ort.Devices;
-using Lift.Ort.Devices.Cpu;
 using Lift.Ort.Onnx;
 using Lift.Ort.Sparse.Selections;
 
@@ -9,7 +8,7 @@ namespace Lift.Ort.Sparse;
 /// <summary>Chooses which entries of a model's weights are trained, by a selection's name, a budget and a seed. Keep it for a whole run: it remembers the bases that refreshes start from.</summary>
 public sealed class MaskSelector : IDisposable
 {
-    private static readonly OrderedDictionary<string, Func<SelectionOptions, CpuDevice, ISelection>> table = new()
+    private static readonly OrderedDictionary<string, Func<SelectionOptions, IDevice, ISelection>> table = new()
     {
         ["lift"] = (o, d) => new Selections.Lift(o, d, TopOrder.LargestMagnitude),
         ["weight-magnitude"] = (_, d) => new WeightMagnitude(d),
@@ -30,7 +29,7 @@ public sealed class MaskSelector : IDisposable
     public MaskSelector(SelectionOptions options, IDevice device)
     {
         this.options = options.Check();
-        selection = table[options.Selection](options, device as CpuDevice ?? new CpuDevice());
+        selection = table[options.Selection](options, device);
     }
 
     /// <summary>The names of all selections.</summary>
@@ -56,18 +55,23 @@ public sealed class MaskSelector : IDisposable
         var masks = new Mask[weights.Count];
         var reports = new RefreshReport[weights.Count];
         long common = 0, union = 0, started = Stopwatch.GetTimestamp();
-        for (int i = 0; i < masks.Length; i++)
+        foreach (int[] group in Groups(weights))
         {
             long from = Stopwatch.GetTimestamp();
-            (masks[i], Selected found) = One(weights[i], i, refresh, statistics);
-            if (previous is not null)
+            IReadOnlyList<Selected> found = SelectFrom(group, weights, refresh, statistics);
+            double seconds = Stopwatch.GetElapsedTime(from).TotalSeconds / group.Length;
+            foreach (var (i, selected) in group.Zip(found))
             {
-                long both = masks[i].Common(previous[i]);
-                common += both;
-                union += masks[i].Length + previous[i].Length - both;
+                masks[i] = new Mask(weights[i].Name, weights[i].Dims, selected.Positions);
+                if (previous is not null)
+                {
+                    long both = masks[i].Common(previous[i]);
+                    common += both;
+                    union += masks[i].Length + previous[i].Length - both;
+                }
+                reports[i] = new(masks[i].Weight, masks[i].Length, previous is null ? double.NaN : masks[i].Overlap(previous[i]), selected.Bound, selected.Outers, seconds);
+                done?.Invoke(reports[i]);
             }
-            reports[i] = new(masks[i].Weight, masks[i].Length, previous is null ? double.NaN : masks[i].Overlap(previous[i]), found.Bound, found.Outers, Stopwatch.GetElapsedTime(from).TotalSeconds);
-            done?.Invoke(reports[i]);
         }
         var total = new RefreshReport(
             "", masks.Sum(m => m.Length), previous is null ? double.NaN : union == 0 ? 1 : common / (double)union,
@@ -80,14 +84,25 @@ public sealed class MaskSelector : IDisposable
 
     public void Dispose() => selection.Dispose();
 
-    private (Mask Mask, Selected Found) One(Tensor weight, int index, int refresh, WeightStatistics? statistics)
+    /// <summary>The weights in groups that the rule takes at a time: in order where it takes one, by shape and type where it takes more.</summary>
+    private IEnumerable<int[]> Groups(IReadOnlyList<Tensor> weights)
     {
-        long k = options.Budget.For(weight.Dims);
-        if (selection.SelectsAll || k >= weight.Count) return (new Mask(weight.Name, weight.Dims, null), default);
-        if (weight.Count > int.MaxValue) throw new LiftException($"Weight '{weight.Name}' has {weight.Count} entries; positions reach to {int.MaxValue}, so freeze it or train all of it.");
-        int seed = HashCode(options.Seed, index, refresh);
-        Selected found = selection.Select(new Candidate(weight, (int)k, seed, statistics?.Of(index)));
-        return (new Mask(weight.Name, weight.Dims, found.Positions), found);
+        int Batch(int i) => TakesAll(weights[i]) ? 1 : selection.Batch(new Candidate(weights[i], 1, 0, null));
+        return weights.Index().Select(w => (w.Index, Batch: Batch(w.Index)))
+            .GroupBy(w => w.Batch == 1 ? (w.Index, "") : (-1, weights[w.Index].TensorType.ToString()))
+            .SelectMany(g => g.Select(w => w.Index).Chunk(g.First().Batch));
+    }
+
+    private bool TakesAll(Tensor weight) => selection.SelectsAll || options.Budget.For(weight.Dims) >= weight.Count;
+
+    private IReadOnlyList<Selected> SelectFrom(int[] group, IReadOnlyList<Tensor> weights, int refresh, WeightStatistics? statistics)
+    {
+        if (TakesAll(weights[group[0]])) return [new Selected(null)];
+        foreach (Tensor weight in group.Select(i => weights[i]))
+        {
+            if (weight.Count > int.MaxValue) throw new LiftException($"Weight '{weight.Name}' has {weight.Count} entries; positions reach to {int.MaxValue}, so freeze it or train all of it.");
+        }
+        return selection.Select([.. group.Select(i => new Candidate(weights[i], (int)options.Budget.For(weights[i].Dims), HashCode(options.Seed, i, refresh), statistics?.Of(i)))]);
     }
 
     /// <summary>The same on every machine and in every run, unlike <see cref="System.HashCode"/>.</summary>

@@ -84,8 +84,8 @@ public readonly unsafe partial record struct MaskedAdamW
     /// <summary>The step's scalars in float32, and the formula for one entry and for eight.</summary>
     private readonly struct Numbers
     {
-        private readonly float b1, c1, b2, c2, a, root, epsilon, decay, scale, clip;
-        private readonly bool torch;
+        public readonly float b1, c1, b2, c2, a, root, epsilon, decay, scale, clip;
+        public readonly bool torch;
 
         public Numbers(AdamWStep step)
         {

@@ -57,7 +57,7 @@ public sealed unsafe class Moments : IDisposable
     public static Moments Zero(IDevice device, IReadOnlyList<Tensor> weights, IReadOnlyList<Mask> masks)
     {
         var moments = new Moments(device, weights, masks);
-        for (int i = 0; i < moments.Segments.Length; i++) moments.ReadMaster(i);
+        if (moments.Master is { } master) device.Run(new ReadMasters(moments.Segments, master));
         return moments;
     }
 
@@ -79,21 +79,12 @@ public sealed unsafe class Moments : IDisposable
 
     /// <summary>
     /// Moments for new masks of the same weights: entries selected before and after keep m, v and master; new entries have m = v = 0 and the
-    /// weight's value as master. One merge of two sorted lists per weight. This object stays as it is.
+    /// weight's value as master. This object stays as it is.
     /// </summary>
     public Moments CarryOver(IReadOnlyList<Mask> masks)
     {
         Moments next = Zero(device, weights, masks);
-        for (int i = 0; i < Segments.Length; i++)
-        {
-            (Segment from, Segment to) = (Segments[i], next.Segments[i]);
-            Merge(Masks[i], next.Masks[i], (a, b) =>
-            {
-                Copy(First, from.Offset + a, next.First, to.Offset + b);
-                Copy(Second, from.Offset + a, next.Second, to.Offset + b);
-                if (from.Master >= 0) Copy(Master!, from.Master + a, next.Master!, to.Master + b);
-            });
-        }
+        device.Run(new CarryMoments(this, next));
         return next;
     }
 
@@ -103,27 +94,5 @@ public sealed unsafe class Moments : IDisposable
         First.Dispose();
         Second.Dispose();
         Master?.Dispose();
-    }
-
-    /// <summary>Calls <paramref name="both"/> with the index in a and in b of every position that both masks have.</summary>
-    private static void Merge(Mask a, Mask b, Action<long, long> both)
-    {
-        for (long i = 0, j = 0; i < a.Length && j < b.Length;)
-        {
-            long x = a.Positions?[i] ?? i, y = b.Positions?[j] ?? j;
-            if (x == y) both(i, j);
-            if (x <= y) i++;
-            if (y <= x) j++;
-        }
-    }
-
-    private static void Copy(DeviceBuffer<float> source, long from, DeviceBuffer<float> target, long to) => ((float*)target.Pointer)[to] = ((float*)source.Pointer)[from];
-
-    private void ReadMaster(int index)
-    {
-        (Segment s, int[]? at) = (Segments[index], Masks[index].Positions);
-        if (s.Master < 0) return;
-        float* master = (float*)Master!.Pointer + s.Master;
-        for (long i = 0; i < s.Length; i++) master[i] = HalfPrecision.Entry((byte*)s.Weight, s.Type, at?[i] ?? i);
     }
 }

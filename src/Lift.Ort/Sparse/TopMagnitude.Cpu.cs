@@ -24,14 +24,6 @@ public readonly unsafe partial record struct TopMagnitude
         }
     }
 
-    /// <summary>The same with results in managed memory.</summary>
-    public static int[] Select(CpuDevice device, float* scores, int count, int k, TopOrder order = TopOrder.LargestMagnitude)
-    {
-        using var positions = new CpuBuffer<int>(k);
-        device.Run(new TopMagnitude((nint)scores, count, positions, order));
-        return positions.Span.ToArray();
-    }
-
     private static void Select<TKey>(CpuDevice device, uint* x, int count, int* positions, int k) where TKey : struct, IKey
     {
         int blocks = (count + BlockSize - 1) / BlockSize;

@@ -23,4 +23,15 @@ public enum TopOrder
 /// <param name="Scores">Address of the float32 scores, in the device's memory; no NaN among them.</param>
 /// <param name="Count">Number of scores, below 2³¹.</param>
 /// <param name="Positions">k results, 1 ≤ k ≤ count.</param>
-public readonly partial record struct TopMagnitude(nint Scores, int Count, DeviceBuffer<int> Positions, TopOrder Order = TopOrder.LargestMagnitude) : IKernel;
+public readonly partial record struct TopMagnitude(nint Scores, int Count, DeviceBuffer<int> Positions, TopOrder Order = TopOrder.LargestMagnitude) : IKernel
+{
+    /// <summary>The same with results in managed memory.</summary>
+    public static int[] Select(IDevice device, nint scores, int count, int k, TopOrder order = TopOrder.LargestMagnitude)
+    {
+        using DeviceBuffer<int> positions = device.Allocate<int>(k);
+        device.Run(new TopMagnitude(scores, count, positions, order));
+        int[] result = new int[k];
+        positions.CopyTo(result);
+        return result;
+    }
+}

@@ -6,17 +6,17 @@ namespace Lift.Ort.Sparse;
 /// <summary>One number per entry of every weight, gathered from dense gradients: what some selections rank by.</summary>
 public sealed unsafe class WeightStatistics : IDisposable
 {
-    private const float MomentumDecay = 0.9f;
-
+    private readonly IDevice device;
     private readonly IReadOnlyList<Tensor> weights;
-    private readonly NativeBuffer values;
+    private readonly DeviceBuffer<float> values;
 
+    /// <param name="device">Where the weights lie.</param>
     /// <param name="weights">In the order in which the gradients lie.</param>
-    public WeightStatistics(IReadOnlyList<Tensor> weights, Statistic kind)
+    public WeightStatistics(IDevice device, IReadOnlyList<Tensor> weights, Statistic kind)
     {
-        (this.weights, Kind) = (weights, kind);
+        (this.device, this.weights, Kind) = (device, weights, kind);
         Length = weights.Sum(w => w.Count);
-        values = new NativeBuffer(Length * sizeof(float));
+        values = device.Allocate<float>(Length);
     }
 
     public Statistic Kind { get; }
@@ -27,15 +27,23 @@ public sealed unsafe class WeightStatistics : IDisposable
     /// <summary>Gradients seen so far.</summary>
     public int Steps { get; private set; }
 
-    /// <summary>All numbers, weight after weight: to be saved with a run.</summary>
-    public Tensor Values => new("statistic", ElementType.Float, [Length], values.Data, values);
+    /// <summary>A copy of all numbers, weight after weight: to be saved with a run.</summary>
+    public Tensor ToTensor()
+    {
+        Tensor copy = Tensor.Empty("statistic", ElementType.Float, [Length]);
+        const int Piece = 1 << 28;
+        for (long at = 0; at < Length; at += Piece) values.CopyTo(new Span<float>((float*)copy.Data + at, (int)Math.Min(Piece, Length - at)), at);
+        return copy;
+    }
 
     /// <summary>Goes back to numbers that were saved after <paramref name="steps"/> gradients.</summary>
     /// <exception cref="LiftException">They are not of these weights.</exception>
     public void Restore(Tensor saved, int steps)
     {
         if (saved.Count != Length) throw new LiftException($"The saved statistic has {saved.Count} entries, but the weights have {Length}; the checkpoint is damaged or of another model.");
-        saved.AsSpan<float>().CopyTo(Values.AsSpan<float>());
+        const int Piece = 1 << 28;
+        for (long at = 0; at < Length; at += Piece) values.CopyFrom(new ReadOnlySpan<float>((float*)saved.Data + at, (int)Math.Min(Piece, Length - at)), at);
+        GC.KeepAlive(saved);
         Steps = steps;
     }
 
@@ -43,29 +51,20 @@ public sealed unsafe class WeightStatistics : IDisposable
     public void Add(DeviceBuffer<float> gradient)
     {
         if (gradient.Length != Length) throw new ArgumentException($"{gradient.Length} gradient entries for {Length} weight entries");
-        float* g = (float*)gradient.Pointer, s = (float*)values.Data;
-        float mean = 1f / ++Steps;
+        Steps++;
+        long at = 0;
         foreach (Tensor w in weights)
         {
-            for (long i = 0; i < w.Count; i++)
-            {
-                s[i] = Kind switch
-                {
-                    Statistic.Gradient => s[i] + (g[i] - s[i]) * mean,
-                    Statistic.Movement => s[i] - g[i] * HalfPrecision.Entry(w.Data, w.Type, i),
-                    _ => MomentumDecay * s[i] + (1 - MomentumDecay) * g[i],
-                };
-            }
-            g += w.Count;
-            s += w.Count;
+            device.Run(new AddStatistic(Kind, values.Pointer + (nint)(at * sizeof(float)), gradient.Pointer + (nint)(at * sizeof(float)), w, Steps));
+            at += w.Count;
         }
     }
 
-    /// <summary>The numbers of one weight.</summary>
+    /// <summary>The numbers of one weight, where they lie on the device.</summary>
     public Tensor Of(int weight)
     {
         long offset = weights.Take(weight).Sum(w => w.Count);
-        return new Tensor(weights[weight].Name, ElementType.Float, weights[weight].Dims, values.Data + offset * sizeof(float), values);
+        return new Tensor(weights[weight].Name, ElementType.Float, weights[weight].Dims, (byte*)values.Pointer + offset * sizeof(float), values);
     }
 
     public void Dispose() => values.Dispose();

@@ -103,7 +103,7 @@ public sealed unsafe class Checkpoint
         Moments moments = optimizer.Moments;
         var state = new Dictionary<string, Tensor> { [First] = ToTensor(First, moments.First), [Second] = ToTensor(Second, moments.Second) };
         if (moments.Master is { } master) state[Master] = ToTensor(Master, master);
-        if (entries.Statistics is { } statistics) state[StatisticName] = statistics.Values.Copy();
+        if (entries.Statistics is { } statistics) state[StatisticName] = statistics.ToTensor();
         foreach (var (weight, basis) in entries.Selector.Bases) state[$"basis.{weight}"] = basis;
         return new Checkpoint
         {

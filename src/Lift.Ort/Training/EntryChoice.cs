@@ -20,7 +20,7 @@ internal sealed class EntryChoice : IDisposable
     {
         (this.session, this.device, this.optimizer) = (session, device, optimizer);
         Selector = new MaskSelector(options.Choice(), device);
-        if (Selector.Needs != Statistic.None) statistics = new WeightStatistics(optimizer.Weights, Selector.Needs);
+        if (Selector.Needs != Statistic.None) statistics = new WeightStatistics(device, optimizer.Weights, Selector.Needs);
     }
 
     public MaskSelector Selector { get; }

@@ -59,5 +59,7 @@ public sealed class CpuDeviceTests
     private readonly record struct NameKernel(string[] Seen) : IKernel
     {
         public void Run(CpuDevice device) => Seen[0] = device.Name;
+
+        public void Run(Ort.Devices.Cuda.CudaDevice device) => Seen[0] = device.Name;
     }
 }

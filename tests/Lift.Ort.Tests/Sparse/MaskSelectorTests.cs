@@ -132,7 +132,7 @@ public sealed class MaskSelectorTests
         float[][] steps = [[1, 2, 3], [3, -2, 1]];
         float[] Of(Statistic kind)
         {
-            using var statistics = new WeightStatistics(weights, kind);
+            using var statistics = new WeightStatistics(device, weights, kind);
             foreach (float[] g in steps)
             {
                 using var buffer = new CpuBuffer<float>(3);
@@ -169,7 +169,7 @@ public sealed class MaskSelectorTests
 
     private static WeightStatistics Statistics(MaskSelector selector, Tensor[] weights, float[] dense)
     {
-        var statistics = new WeightStatistics(weights, selector.Needs);
+        var statistics = new WeightStatistics(device, weights, selector.Needs);
         using var buffer = new CpuBuffer<float>(dense.Length);
         buffer.CopyFrom(dense);
         if (selector.Needs != Statistic.None) statistics.Add(buffer);

@@ -57,6 +57,6 @@ public sealed unsafe class TopMagnitudeTests
 
     private static int[] Select(CpuDevice device, float[] x, int k, TopOrder order)
     {
-        fixed (float* p = x) return TopMagnitude.Select(device, p, x.Length, k, order);
+        fixed (float* p = x) return TopMagnitude.Select(device, (nint)p, x.Length, k, order);
     }
 }

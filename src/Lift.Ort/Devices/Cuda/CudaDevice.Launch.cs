@@ -28,10 +28,10 @@ public sealed unsafe partial class CudaDevice
     /// <param name="type">The element type that the file is compiled for; null where it has none.</param>
     /// <param name="arguments">Each of exactly the C type of the kernel's parameter.</param>
     internal void Launch(string file, string kernel, ElementType? type, Grid grid, params ReadOnlySpan<KernelArgument> arguments) =>
-        Launch(file, kernel, type, grid, stream.DangerousGetHandle(), arguments);
+        LaunchOn(stream.DangerousGetHandle(), file, kernel, type, grid, arguments);
 
     /// <summary>The same on a stream that ONNX Runtime names.</summary>
-    internal void Launch(string file, string kernel, ElementType? type, Grid grid, nint on, params ReadOnlySpan<KernelArgument> arguments)
+    internal void LaunchOn(nint on, string file, string kernel, ElementType? type, Grid grid, params ReadOnlySpan<KernelArgument> arguments)
     {
         if (grid.Blocks == 0) return;
         if (grid.Blocks > int.MaxValue) throw new ArgumentOutOfRangeException(nameof(grid), $"{kernel}: {grid.Blocks} blocks");

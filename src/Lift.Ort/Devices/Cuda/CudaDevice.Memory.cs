@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using Lift.Ort.Devices.Cuda.Interop;
 using Lift.Ort.Onnx;
 
@@ -9,7 +10,9 @@ public sealed unsafe partial class CudaDevice
 {
     private readonly Lock copies = new();
     private readonly List<IDisposable> owned = [];
+    private readonly ConditionalWeakTable<object, object> remembered = [];
     private Staging? staging;
+    private CudaMath? math;
     private CudaBuffer<byte>? scratch;
 
     public DeviceBuffer<T> Allocate<T>(long length) where T : unmanaged => new CudaBuffer<T>(this, length);
@@ -44,6 +47,9 @@ public sealed unsafe partial class CudaDevice
         }
         return scratch.Pointer;
     }
+
+    /// <summary>What was made for <paramref name="key"/> before, or is made now; it goes when the key goes.</summary>
+    internal T Remember<T>(object key, Func<T> make) where T : class => (T)remembered.GetValue(key, _ => make());
 
     /// <summary>Something that lives as long as the device.</summary>
     internal T Own<T>(T part) where T : IDisposable
@@ -85,6 +91,9 @@ public sealed unsafe partial class CudaDevice
         fixed (T* to = result) Download(from, (byte*)to, (long)count * sizeof(T));
         return result;
     }
+
+    /// <summary>cuBLAS and cuSOLVER on this device.</summary>
+    internal CudaMath Algebra => math ??= Own(new CudaMath(this));
 
     private Staging Staging() => staging ??= new Staging(stream);
 }

@@ -7,11 +7,16 @@ namespace Lift.Ort.Devices.Cuda;
 
 /// <summary>
 /// Turns an embedded .cu file into machine code for a GPU with NVRTC. Results are kept on disk by the hash of sources, options and compiler, so that
-/// a kernel is compiled once per machine. <c>common.cuh</c> is handed over as a header by name: there is no include folder.
+/// a kernel is compiled once per machine. The .cuh files are handed over as headers by name: there is no include folder.
 /// </summary>
 internal sealed unsafe class KernelCompiler(string architecture)
 {
-    private const string Header = "common.cuh";
+    /// <summary>Headers, all of which every kernel file may include.</summary>
+    private static readonly Lazy<(string[] Names, string[] Texts)> headers = new(() =>
+    {
+        string[] names = [.. typeof(KernelCompiler).Assembly.GetManifestResourceNames().Where(n => n.EndsWith(".cuh", StringComparison.Ordinal)).Order()];
+        return (names, [.. names.Select(Resource)]);
+    });
 
     /// <summary>Where compiled kernels are kept; LIFT_CACHE overrides the user's own cache folder.</summary>
     public static string CacheFolder
@@ -50,14 +55,13 @@ internal sealed unsafe class KernelCompiler(string architecture)
     /// <summary>The same for a source that is at hand.</summary>
     public byte[] Compile(string source, string name, ElementType? type)
     {
-        string header = Resource(Header);
         List<string> options = [$"--gpu-architecture={architecture}", "--std=c++17", "--fmad=true"];
         if (Define(type) is { } define) options.Add($"--define-macro={define}");
         Nvrtc.Version(out int major, out int minor).ThrowIfFailed();
-        string key = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\0', [source, header, $"{major}.{minor}", .. options]))));
+        string key = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\0', [source, .. headers.Value.Texts, $"{major}.{minor}", .. options]))));
         string path = Path.Combine(CacheFolder, $"{Path.GetFileNameWithoutExtension(name)}-{key[..32]}.cubin");
         if (Read(path) is { } known) return known;
-        byte[] cubin = Run(source, header, name, options);
+        byte[] cubin = Run(source, name, options);
         Compiled++;
         Keep(path, cubin);
         return cubin;
@@ -71,9 +75,9 @@ internal sealed unsafe class KernelCompiler(string architecture)
         return reader.ReadToEnd();
     }
 
-    private static byte[] Run(string source, string header, string name, List<string> options)
+    private static byte[] Run(string source, string name, List<string> options)
     {
-        Nvrtc.CreateProgram(out NvrtcProgramHandle program, source, name, 1, [header], [Header]).ThrowIfFailed(name);
+        Nvrtc.CreateProgram(out NvrtcProgramHandle program, source, name, headers.Value.Names.Length, headers.Value.Texts, headers.Value.Names).ThrowIfFailed(name);
         using (program)
         {
             NvrtcResult result = Nvrtc.CompileProgram(program, options.Count, [.. options]);

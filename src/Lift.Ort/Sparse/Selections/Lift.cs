@@ -1,47 +1,50 @@
-using Lift.Ort.Devices.Cpu;
+using Lift.Ort.Devices;
 using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Sparse.Selections;
 
 /// <summary>The method's own rule: the k entries with the largest magnitude after rank reduction (Principal Weights; arXiv 2506.00772), or the smallest, for study.</summary>
-internal sealed unsafe class Lift(SelectionOptions options, CpuDevice device, TopOrder order) : ISelection
+internal sealed class Lift(SelectionOptions options, IDevice device, TopOrder order) : ISelection
 {
-    private readonly LowRank lowRank = new(device, options.LowRank);
+    private readonly ILowRank lowRank = OpenLowRank.On(device, options.LowRank);
 
     /// <summary>Subspace of each weight at its last refresh.</summary>
     public Dictionary<string, Tensor> Bases { get; } = [];
 
-    public Selected Select(Candidate candidate)
+    public int Batch(Candidate candidate) => lowRank.Batch(candidate.Matrix.Rows, candidate.Matrix.Columns, options.FilterRank);
+
+    public Selected Select(Candidate candidate) => Select([candidate])[0];
+
+    public IReadOnlyList<Selected> Select(IReadOnlyList<Candidate> batch)
     {
-        var (rows, columns) = candidate.Matrix;
-        string name = candidate.Weight.Name;
-        Tensor weight = candidate.Weight.AsSingle();
-        Tensor? basis = Bases.GetValueOrDefault(name);
-        LowRankResult found = lowRank.Approximate(name, (float*)weight.Data, rows, columns, options.FilterRank, candidate.Seed, ref basis);
-        if (options.WarmStart && basis is not null) Bases[name] = basis;
-        int[] positions = TopMagnitude.Select(device, (float*)found.Data, rows * columns, candidate.K, order);
-        GC.KeepAlive(weight);
-        return new Selected(positions, found.Bound, found.Outers);
+        var (rows, columns) = batch[0].Matrix;
+        var found = new Selected[batch.Count];
+        LowRankTask[] tasks = [.. batch.Select(c => new LowRankTask(c.Weight, rows, columns, c.Seed, Bases.GetValueOrDefault(c.Weight.Name)))];
+        lowRank.Approximate(tasks, options.FilterRank, (i, result) =>
+        {
+            if (options.WarmStart && result.Basis is { } basis) Bases[tasks[i].Name] = basis;
+            found[i] = new Selected(TopMagnitude.Select(device, result.Data, rows * columns, batch[i].K, order), result.Bound, result.Outers);
+        });
+        return found;
     }
 
     public void Dispose() => lowRank.Dispose();
 }
 
 /// <summary>For study: as <see cref="Lift"/>, but with r singular directions drawn at random instead of the r largest.</summary>
-internal sealed unsafe class LiftRandomRank(SelectionOptions options, CpuDevice device) : ISelection
+internal sealed class LiftRandomRank(SelectionOptions options, IDevice device) : ISelection
 {
-    private readonly LowRank lowRank = new(device, options.LowRank);
+    private readonly ILowRank lowRank = OpenLowRank.On(device, options.LowRank);
 
     public Selected Select(Candidate candidate)
     {
         var (rows, columns) = candidate.Matrix;
         int[] directions = [.. Enumerable.Range(0, Math.Min(rows, columns))];
         new System.Random(candidate.Seed).Shuffle(directions);
-        Tensor weight = candidate.Weight.AsSingle();
-        LowRankResult found = lowRank.Approximate(candidate.Weight.Name, (float*)weight.Data, rows, columns, directions[..Math.Min(options.FilterRank, directions.Length)]);
-        int[] positions = TopMagnitude.Select(device, (float*)found.Data, rows * columns, candidate.K);
-        GC.KeepAlive(weight);
-        return new Selected(positions);
+        Selected found = default;
+        lowRank.Approximate(new LowRankTask(candidate.Weight, rows, columns, candidate.Seed, null), directions[..Math.Min(options.FilterRank, directions.Length)],
+            result => found = new Selected(TopMagnitude.Select(device, result.Data, rows * columns, candidate.K)));
+        return found;
     }
 
     public void Dispose() => lowRank.Dispose();

@@ -36,6 +36,9 @@ extern "C" void simulator_open() { gate.lock(); if (open_count++ == 0) protect(P
 extern "C" void simulator_close() { gate.lock(); if (--open_count == 0) protect(PROT_NONE); gate.unlock(); }
 namespace { struct Opened { Opened() { gate.lock(); simulator_open(); } ~Opened() { simulator_close(); gate.unlock(); } }; }
 
+// A test can make the device small.
+extern "C" void simulator_limit(size_t bytes) { gate.lock(); limit = bytes; gate.unlock(); }
+
 // ---- threads of a block as fibers --------------------------------------------------------------------------------------------------
 #if !defined(__x86_64__)
 #error the fibers of the simulator are written for x86-64
@@ -103,8 +106,7 @@ static void launch(unsigned blocks, unsigned threads) {
 }
 
 // ---- the driver --------------------------------------------------------------------------------------------------------------------
-struct Program { std::string source, name, header; std::string log, code; };
-struct Function { void (*run)(void**); std::string name; };
+struct Program { std::string source, name; std::map<std::string, std::string> headers; std::string log, code; };
 
 extern "C" {
 int cuInit(unsigned) {
@@ -232,8 +234,8 @@ static std::string callers(const std::string& source) {
 
 int nvrtcVersion(int* a, int* b) { *a = 0, *b = 2; return 0; }
 int nvrtcCreateProgram(Program** p, const char* source, const char* name, int headers, const char** texts, const char** names) {
-    if (headers != 1 || strcmp(names[0], "common.cuh")) return 3;
-    *p = new Program{source, name, texts[0]};
+    *p = new Program{source, name};
+    for (int i = 0; i < headers; i++) (*p)->headers[names[i]] = texts[i];
     return 0;
 }
 int nvrtcCompileProgram(Program* p, int n, const char** options) {
@@ -249,13 +251,12 @@ int nvrtcCompileProgram(Program* p, int n, const char** options) {
     char folder[] = "/tmp/lift-nvrtc-XXXXXX";
     if (!mkdtemp(folder)) return 2;
     std::string at = std::string(folder) + "/";
-    write_all(at + "common.cuh", p->header);
+    for (auto& header : p->headers) write_all(at + header.first, header.second);
     write_all(at + p->name, p->source + callers(p->source));
     Dl_info self;
     dladdr((void*)nvrtcVersion, &self);
     std::string own = self.dli_fname;
-    const char* headers = getenv("SIMULATOR_HEADERS");
-    std::string include = headers ? headers : own.substr(0, own.rfind('/'));
+    std::string include = own.substr(0, own.rfind('/'));
     std::string command = "cd " + at + " && g++ -O1 -std=c++17 -ffp-contract=off -fPIC -shared -w -DKERNEL_ON_CPU" + defines + " -I. -I'" + include + "' -x c++ '" + p->name + "' -o code.so 2>log";
     bool good = system(command.c_str()) == 0;
     p->log = read_all(at + "log");

@@ -1,0 +1,23 @@
+// Sums over long vectors. Specification: AddScaled.Cpu.cs
+#include "common.cuh"
+
+extern "C" __global__ void AddScaled(float* sum, const float* value, float scale, int overwrite, long long n) {
+    for (long long i = first_index(); i < n; i += index_stride()) sum[i] = overwrite ? value[i] * scale : sum[i] + value[i] * scale;
+}
+
+// part[b] = sum of squares of the b-th piece of 2^16 entries, in float64: the pieces are the same on every GPU.
+extern "C" __global__ void SquaredNormParts(const float* value, long long n, double* part) {
+    long long from = (long long)blockIdx.x << 16, to = from + 65536 < n ? from + 65536 : n;
+    double sum = 0;
+    for (long long i = from + threadIdx.x; i < to; i += BLOCK) sum += (double)value[i] * value[i];
+    sum = block_sum(sum);
+    if (threadIdx.x == 0) part[blockIdx.x] = sum;
+}
+
+// One block: *result = sum of the parts.
+extern "C" __global__ void SumParts(const double* part, int count, double* result) {
+    double sum = 0;
+    for (int i = threadIdx.x; i < count; i += BLOCK) sum += part[i];
+    sum = block_sum(sum);
+    if (threadIdx.x == 0) *result = sum;
+}
