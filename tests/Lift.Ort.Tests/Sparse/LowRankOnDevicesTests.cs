@@ -30,7 +30,7 @@ public sealed unsafe class LowRankOnDevicesTests
                     Assert.IsLessThanOrEqualTo(new LowRankOptions().Tolerance, result.Bound);
                     float[] exact = Exact(host[i], rows, columns, Rank), a = Read(device, result.Data, rows * columns);
                     Assert.IsLessThanOrEqualTo(result.Bound, Numbers.RelativeError(exact, a), $"{i} of {rows} x {columns} {type}");
-                    Assert.IsGreaterThan(0.99, Overlap(exact, a), $"{i} of {rows} x {columns} {type}");
+                    Assert.IsGreaterThan(0.985, Overlap(exact, a), $"{i} of {rows} x {columns} {type}");
                     (bases[i], cold[i]) = (result.Basis, result.Products);
                 });
 
