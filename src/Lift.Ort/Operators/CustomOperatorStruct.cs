@@ -18,4 +18,7 @@ internal struct CustomOperatorStruct
 
     /// <summary>The operator's name, zero-terminated UTF-8.</summary>
     public nint Name;
+
+    /// <summary>The execution provider's name in the same form; 0: the CPU's.</summary>
+    public nint Provider;
 }

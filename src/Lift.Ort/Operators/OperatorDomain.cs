@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Lift.Ort.Devices.Cuda;
 using Microsoft.ML.OnnxRuntime;
 using static Lift.Ort.Operators.OrtFunctions;
 
@@ -14,14 +15,17 @@ internal sealed unsafe class OperatorDomain
     private static readonly delegate* unmanaged<nint, CustomOperatorStruct*, nint> addOperator = (delegate* unmanaged<nint, CustomOperatorStruct*, nint>)Function("CustomOpDomain_Add");
     private static readonly delegate* unmanaged<nint, nint, nint> addDomain = (delegate* unmanaged<nint, nint, nint>)Function("AddCustomOpDomain");
 
+    private const int CpuInput = -2; // OrtMemTypeCPUInput
+
     private readonly nint domain;
 
-    public OperatorDomain(string name, IEnumerable<OperatorSchema> schemas)
+    /// <param name="device">The GPU whose halves are among the overloads, or null.</param>
+    public OperatorDomain(string name, IEnumerable<OperatorOverload> overloads, CudaDevice? device = null)
     {
         nint created;
         Ok(createDomain((byte*)Marshal.StringToCoTaskMemUTF8(name), &created));
         domain = created;
-        foreach (OperatorOverload overload in schemas.SelectMany(s => s.Overloads())) Ok(addOperator(domain, Native(overload)));
+        foreach (OperatorOverload overload in overloads) Ok(addOperator(domain, Native(overload, overload.Device is null ? null : device?.OperatorProvider)));
     }
 
     public void AddTo(SessionOptions options)
@@ -30,12 +34,13 @@ internal sealed unsafe class OperatorDomain
         GC.KeepAlive(options);
     }
 
-    private static CustomOperatorStruct* Native(OperatorOverload overload)
+    private static CustomOperatorStruct* Native(OperatorOverload overload, string? provider)
     {
         var native = (CustomOperatorStruct*)NativeMemory.AllocZeroed((nuint)sizeof(CustomOperatorStruct));
         native->Version = ApiVersion;
         native->Overload = GCHandle.ToIntPtr(GCHandle.Alloc(overload));
         native->Name = Marshal.StringToCoTaskMemUTF8(overload.Schema.Name);
+        native->Provider = provider is null ? 0 : Marshal.StringToCoTaskMemUTF8(provider);
         native->GetName = (nint)(delegate* unmanaged<CustomOperatorStruct*, nint>)&GetName;
         native->GetExecutionProviderType = (nint)(delegate* unmanaged<CustomOperatorStruct*, nint>)&GetProvider;
         native->GetInputType = (nint)(delegate* unmanaged<CustomOperatorStruct*, nuint, int>)&InputType;
@@ -71,7 +76,7 @@ internal sealed unsafe class OperatorDomain
     private static nint GetName(CustomOperatorStruct* op) => op->Name;
 
     [UnmanagedCallersOnly]
-    private static nint GetProvider(CustomOperatorStruct* op) => 0;
+    private static nint GetProvider(CustomOperatorStruct* op) => op->Provider;
 
     [UnmanagedCallersOnly]
     private static nuint InputCount(CustomOperatorStruct* op) => (nuint)Of(op).InputTypes.Length;
@@ -92,7 +97,7 @@ internal sealed unsafe class OperatorDomain
     private static int OutputPresence(CustomOperatorStruct* op, nuint index) => (int)Of(op).Schema.Outputs[(int)index].Presence;
 
     [UnmanagedCallersOnly]
-    private static int InputMemory(CustomOperatorStruct* op, nuint index) => 0;
+    private static int InputMemory(CustomOperatorStruct* op, nuint index) => op->Provider != 0 && Of(op).Schema.HostInputs.Contains((int)index) ? CpuInput : 0;
 
     [UnmanagedCallersOnly]
     private static int One(CustomOperatorStruct* op) => 1;
@@ -111,7 +116,7 @@ internal sealed unsafe class OperatorDomain
         try
         {
             var node = new NodeAttributes(info);
-            *kernel = GCHandle.ToIntPtr(GCHandle.Alloc(new NodeKernel($"{schema.Name} '{node.NodeName}'", schema.Create(node))));
+            *kernel = GCHandle.ToIntPtr(GCHandle.Alloc(new NodeKernel($"{schema.Name} '{node.NodeName}'", schema.Create(node), Of(op).Device)));
             return 0;
         }
         catch (Exception e)
@@ -127,7 +132,8 @@ internal sealed unsafe class OperatorDomain
         var node = (NodeKernel)GCHandle.FromIntPtr(kernel).Target!;
         try
         {
-            node.Kernel.Run(new CpuContext(context));
+            if (node.Device is { } device) ((ICudaKernel)node.Kernel).Run(new CudaContext(context, device));
+            else node.Kernel.Run(new CpuContext(context));
             return 0;
         }
         catch (Exception e)
@@ -160,5 +166,5 @@ internal sealed unsafe class OperatorDomain
         NativeMemory.Free(outputs);
     }
 
-    private sealed record NodeKernel(string Name, OperatorKernel Kernel);
+    private sealed record NodeKernel(string Name, OperatorKernel Kernel, CudaDevice? Device);
 }

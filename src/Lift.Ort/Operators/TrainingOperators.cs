@@ -1,3 +1,6 @@
+using Lift.Ort.Devices;
+using Lift.Ort.Devices.Cpu;
+using Lift.Ort.Devices.Cuda;
 using Microsoft.ML.OnnxRuntime;
 
 namespace Lift.Ort.Operators;
@@ -68,7 +71,7 @@ public static class TrainingOperators
     ];
 
     private static readonly Lazy<OperatorDomain[]> domains =
-        new(() => [.. Table.GroupBy(s => s.Domain).Select(d => new OperatorDomain(d.Key, d))]);
+        new(() => [.. Table.GroupBy(s => s.Domain).Select(d => new OperatorDomain(d.Key, d.SelectMany(s => s.Overloads())))]);
 
     /// <summary>
     /// Makes the operators known to every session opened with <paramref name="options"/>. A model-local function of the same name and domain gives way to them.
@@ -76,5 +79,20 @@ public static class TrainingOperators
     public static void AddTo(SessionOptions options)
     {
         foreach (OperatorDomain domain in domains.Value) domain.AddTo(options);
+    }
+
+    /// <summary>The same, with the halves for a device where operators have them; the others run on the CPU, and ONNX Runtime copies for them.</summary>
+    public static void AddTo(SessionOptions options, IDevice device) => device.Run(new AddOperators(options));
+
+    /// <summary>Registers each device's operators.</summary>
+    private readonly record struct AddOperators(SessionOptions Options) : IKernel
+    {
+        public void Run(CpuDevice device) => AddTo(Options);
+
+        public void Run(CudaDevice device)
+        {
+            OperatorDomain[] own = device.Remember(Table, () => Table.GroupBy(s => s.Domain).Select(d => new OperatorDomain(d.Key, d.SelectMany(s => s.Overloads(device)), device)).ToArray());
+            foreach (OperatorDomain domain in own) domain.AddTo(Options);
+        }
     }
 }

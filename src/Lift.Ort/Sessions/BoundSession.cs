@@ -13,7 +13,6 @@ internal sealed unsafe class BoundSession : IDisposable
     private readonly IDevice device;
     private readonly InferenceSession session;
     private readonly OrtIoBinding binding;
-    private readonly RunOptions run = new();
 
     /// <param name="what">What the model is for, as errors name it: "training model of 'DIR'".</param>
     /// <param name="trainingOperators">False leaves ONNX Runtime with the fallback functions in the file.</param>
@@ -24,7 +23,7 @@ internal sealed unsafe class BoundSession : IDisposable
         if (!device.Computes16Bit) model = Widening.Run(model);
         using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
         device.AddTo(options);
-        if (trainingOperators) TrainingOperators.AddTo(options);
+        if (trainingOperators) TrainingOperators.AddTo(options, device);
         configure?.Invoke(options);
         try
         {
@@ -61,12 +60,13 @@ internal sealed unsafe class BoundSession : IDisposable
     /// <summary>Lets ONNX Runtime allocate an output in host memory in the next run; to be said before each, since a run's outputs stay bound.</summary>
     public void Output(string name) => binding.BindOutputToDevice(name, OrtMemoryInfo.DefaultInstance);
 
+    /// <param name="wait">False: outputs on the device may still be on their way when this returns.</param>
     /// <exception cref="LiftException">ONNX Runtime cannot run this batch, for example because an id is outside an embedding.</exception>
-    public void Run(string what)
+    public void Run(string what, bool wait = true)
     {
         try
         {
-            session.RunWithBinding(run, binding);
+            device.Run(session, binding, wait);
         }
         catch (OnnxRuntimeException e)
         {
@@ -102,6 +102,5 @@ internal sealed unsafe class BoundSession : IDisposable
     {
         binding.Dispose();
         session.Dispose();
-        run.Dispose();
     }
 }

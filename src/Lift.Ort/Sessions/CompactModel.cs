@@ -73,21 +73,37 @@ internal sealed class CompactModel
         string flat = $"{Prefix}flat/{weight}", chosen = $"{Prefix}chosen/{weight}";
         int at = Producer(gradient) + 1;
         graph.Node.Insert(at, new NodeProto { OpType = "Reshape", Name = flat, Input = { gradient, Flat }, Output = { flat } });
-        graph.Node.Insert(at + 1, new NodeProto { OpType = "Gather", Name = chosen, Input = { flat, Positions(weight) }, Output = { chosen } });
+        string taken = IsNarrow(weight) ? $"{chosen}/narrow" : chosen;
+        graph.Node.Insert(at + 1, new NodeProto { OpType = "Gather", Name = taken, Input = { flat, Positions(weight) }, Output = { taken } });
+        if (IsNarrow(weight)) graph.Node.Insert(at + 2, ToFloat(taken, chosen));
         graph.Input.Add(Declare(Positions(weight), ElementType.Int32, $"k/{weight}"));
         graph.Output.Add(Declare(chosen, ElementType.Float, $"k/{weight}"));
         return chosen;
     }
 
-    /// <summary>The dense gradient itself as an output; two weights with one gradient value get one copy each.</summary>
+    /// <summary>The dense gradient itself as an output, in float32; two weights with one gradient value get one copy each.</summary>
     private string Whole(string weight, string gradient)
     {
-        bool taken = graph.Output.Any(o => o.Name == gradient);
-        string name = taken ? $"{Prefix}whole/{weight}" : gradient;
-        if (taken) graph.Node.Insert(Producer(gradient) + 1, new NodeProto { OpType = "Identity", Name = name, Input = { gradient }, Output = { name } });
+        bool taken = graph.Output.Any(o => o.Name == gradient), narrow = IsNarrow(weight);
+        string name = taken || narrow ? $"{Prefix}whole/{weight}" : gradient;
+        if (narrow) graph.Node.Insert(Producer(gradient) + 1, ToFloat(gradient, name));
+        else if (taken) graph.Node.Insert(Producer(gradient) + 1, new NodeProto { OpType = "Identity", Name = name, Input = { gradient }, Output = { name } });
         graph.Output.Add(Declare(name, ElementType.Float));
         return name;
     }
+
+    /// <summary>True for a 16-bit weight: its gradient is 16-bit too, and becomes float32 where it leaves the graph.</summary>
+    private bool IsNarrow(string weight) =>
+        (ElementType?)graph.Input.FirstOrDefault(i => i.Name == weight)?.Type?.TensorType?.ElemType is ElementType.Float16 or ElementType.BFloat16;
+
+    private static NodeProto ToFloat(string from, string to) => new()
+    {
+        OpType = "Cast",
+        Name = to,
+        Input = { from },
+        Output = { to },
+        Attribute = { new AttributeProto { Name = "to", Type = AttributeProto.Types.AttributeType.Int, I = (long)ElementType.Float } },
+    };
 
     private int Producer(string value)
     {

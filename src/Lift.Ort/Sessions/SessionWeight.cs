@@ -33,7 +33,7 @@ public sealed unsafe class SessionWeight : IDisposable
     /// <summary>The weight's bytes on the device.</summary>
     public DeviceBuffer<byte> Memory { get; }
 
-    /// <summary>The weight where it lies, free to be read and written; on devices with host memory only.</summary>
+    /// <summary>The weight where it lies: its <c>Data</c> is an address on the device, for kernels; only on the CPU may it be followed. <see cref="ToTensor"/> copies it to the host.</summary>
     public Tensor Value => new(Name, Type, Dims, (byte*)Memory.Pointer, Memory);
 
     /// <summary>Overwrites the weight.</summary>

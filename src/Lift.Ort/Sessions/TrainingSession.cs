@@ -31,15 +31,17 @@ public sealed record TrainingSessionOptions
 /// gradients come out in one contiguous float32 vector. <see cref="SetMasks"/> says which entries; <see cref="Step(IReadOnlyDictionary{string, Tensor})"/> computes.
 /// Not thread-safe.
 /// </summary>
-public sealed unsafe class TrainingSession : IDisposable
+public sealed class TrainingSession : IDisposable
 {
     private readonly ArtifactFolder folder;
     private readonly IDevice device;
     private readonly TrainingSessionOptions options;
     private readonly BatchCheck check;
     private readonly Dictionary<string, DeviceBuffer<byte>> frozen = [];
-    private readonly Tensor loss;
+    private readonly GraphValue lossOutput;
     private readonly string what;
+    private readonly MemoryAdvice memory;
+    private DeviceBuffer<float> losses; // one per micro-batch
     private Dictionary<string, GradientForm>? forms;
     private List<GradientSlice>? slices;
     private CompactModel? model;
@@ -58,8 +60,9 @@ public sealed unsafe class TrainingSession : IDisposable
                 throw new LiftException($"'{folder.Directory}' cannot train '{name}'; its trainable weights are: {string.Join(", ", folder.Record.Weights.Select(w => w.Name))}.");
         }
         Weights = [.. folder.Record.Weights.Where(w => options.Trained?.Contains(w.Name) ?? true).Select(w => new SessionWeight(w, folder.Parameters[w.Name], device))];
-        GraphValue output = folder.TrainingModel.Graph.Output.Select(TrainingInputs.Value).First(o => o.Name == folder.Record.LossOutput);
-        loss = Tensor.Empty(output.Name, ElementType.Float, [.. (output.Type.Shape?.Dims ?? []).Select(d => d.Value ?? 1)]);
+        lossOutput = folder.TrainingModel.Graph.Output.Select(TrainingInputs.Value).First(o => o.Name == folder.Record.LossOutput);
+        losses = device.Allocate<float>(1);
+        memory = new MemoryAdvice(device);
     }
 
     /// <summary>The trainable weights, in the model's order; their memory may be changed between steps.</summary>
@@ -122,21 +125,36 @@ public sealed unsafe class TrainingSession : IDisposable
     /// <summary>Forward and backward pass of one batch: <see cref="Gradients"/> holds the gradient of the returned loss.</summary>
     /// <param name="batch">Values by input name; shapes may change from step to step.</param>
     /// <exception cref="LiftException">The batch does not fit the model.</exception>
-    public float Step(IReadOnlyDictionary<string, Tensor> batch) => Step(batch, Gradients);
+    /// <exception cref="DeviceMemoryException">The device has no room for the batch; the message says what would fit.</exception>
+    public float Step(IReadOnlyDictionary<string, Tensor> batch)
+    {
+        Queue(batch, Gradients, 0);
+        return Losses(1)[0];
+    }
 
-    private float Step(IReadOnlyDictionary<string, Tensor> batch, DeviceBuffer<float> into)
+    /// <summary>Queues one batch; its loss will lie in <c>losses[index]</c>.</summary>
+    private void Queue(IReadOnlyDictionary<string, Tensor> batch, DeviceBuffer<float> into, int index)
     {
         check.Check(batch);
         Bind(into);
+        long[] dims = [.. (lossOutput.Type.Shape?.Dims ?? []).Select(d => d.Value ?? 1)];
+        session!.Output(lossOutput.Name, losses.Pointer + index * sizeof(float), sizeof(float), ElementType.Float, dims);
         foreach (GraphValue input in Inputs)
         {
             if (model!.Inputs.Contains(input.Name)) session!.Input(input.Name, batch[input.Name]);
         }
         foreach (string output in options.Outputs) session!.Output(output);
-        session!.Run(what);
+        memory.Watch(batch, () => session!.Run(what, wait: options.Outputs.Count > 0));
         LastOutputs = session.Allocated(options.Outputs);
         GC.KeepAlive(batch);
-        return *(float*)loss.Data;
+    }
+
+    /// <summary>The losses of the micro-batches that were queued; waits for them.</summary>
+    private float[] Losses(int count)
+    {
+        float[] values = new float[count];
+        losses.CopyTo(values);
+        return values;
     }
 
     /// <summary>Forward and backward pass of one batch; see <see cref="Step(IReadOnlyDictionary{string, Tensor})"/>.</summary>
@@ -156,14 +174,17 @@ public sealed unsafe class TrainingSession : IDisposable
         if (batches.Count == 0 || !(total > 0)) throw new ArgumentException("A step needs at least one batch of positive weight", nameof(batches));
         if (batches.Count == 1) return Step(batches[0].Batch);
         term ??= device.Allocate<float>(Gradients.Length);
-        double mean = 0;
+        if (losses.Length < batches.Count)
+        {
+            losses.Dispose();
+            losses = device.Allocate<float>(batches.Count);
+        }
         for (int i = 0; i < batches.Count; i++)
         {
-            double share = batches[i].Weight / total;
-            mean += share * Step(batches[i].Batch, term);
-            device.Run(new WeightedSum(Gradients, term, (float)share, First: i == 0));
+            Queue(batches[i].Batch, term, i);
+            device.Run(new WeightedSum(Gradients, term, (float)(batches[i].Weight / total), First: i == 0));
         }
-        return (float)mean;
+        return (float)Losses(batches.Count).Zip(batches, (loss, b) => b.Weight / total * loss).Sum();
     }
 
     /// <summary>Ends ONNX Runtime's profiling, which <see cref="TrainingSessionOptions.Configure"/> began; answers the file of the run's nodes in order.</summary>
@@ -213,7 +234,6 @@ public sealed unsafe class TrainingSession : IDisposable
                 session.Input(tensor.Name, buffer.Pointer, tensor.ByteLength, tensor.Type, tensor.Dims);
             }
         }
-        session.Output(loss.Name, (nint)loss.Data, loss.ByteLength, loss.Type, loss.Dims);
     }
 
     private void Bind(DeviceBuffer<float> into)
@@ -234,6 +254,7 @@ public sealed unsafe class TrainingSession : IDisposable
         session?.Dispose();
         gradients?.Dispose();
         term?.Dispose();
+        losses.Dispose();
         foreach (GradientSlice slice in slices ?? []) slice.Positions?.Dispose();
         foreach (SessionWeight weight in Weights) weight.Dispose();
         foreach (DeviceBuffer<byte> buffer in frozen.Values) buffer.Dispose();

@@ -64,6 +64,12 @@ public sealed unsafe partial class CudaDevice
         if (bytes > 0) CudaDriver.MemsetD8Async(address, 0, (nuint)bytes, stream.DangerousGetHandle()).ThrowIfFailed($"{bytes} bytes");
     }
 
+    /// <summary>Sets every byte, queued.</summary>
+    internal void Fill(nint address, byte value, long bytes, nint on)
+    {
+        if (bytes > 0) CudaDriver.MemsetD8Async(address, value, (nuint)bytes, on).ThrowIfFailed($"{bytes} bytes");
+    }
+
     /// <summary>Copies within the device, queued.</summary>
     internal void Copy(nint from, nint to, long bytes, nint? on = null)
     {
