@@ -28,6 +28,20 @@ public class FusionTests
     }
 
     [TestMethod]
+    [DataRow(LlamaForm.GenAI)]
+    [DataRow(LlamaForm.Opset23)]
+    public void Written_out_operators_are_chains_too(LlamaForm form)
+    {
+        using var folder = TestFiles.Temp();
+        ModelProto plain = Training(folder, new TrainingGraphOptions(), form), fused = plain.Clone();
+        var counts = Fusion.Apply(fused);
+        Assert.AreEqual(1, counts["cross-entropy"], "cross-entropy");
+        Assert.AreEqual(shape.Layers, counts["gated unit"], "gated unit");
+        Assert.AreEqual(form == LlamaForm.GenAI ? 4 * shape.Layers : 0, counts["rotary embedding"], "rotary embedding"); // a table per row of the batch is no table
+        Compare(Run(plain), Run(fused));
+    }
+
+    [TestMethod]
     public void Chains_whose_values_are_read_elsewhere_stay()
     {
         using var folder = TestFiles.Temp();
@@ -41,10 +55,10 @@ public class FusionTests
         Compare(Run(plain), Run(fused));
     }
 
-    private static ModelProto Training(TempFolder folder, TrainingGraphOptions options)
+    private static ModelProto Training(TempFolder folder, TrainingGraphOptions options, LlamaForm form = LlamaForm.Standard)
     {
         string source = folder["model.onnx"], target = folder["training.onnx"];
-        NewModel.WriteLlama(source, shape, ElementType.Float, 1, false);
+        NewModel.WriteLlama(source, form == LlamaForm.Standard ? shape : shape with { Heads = 4, KvHeads = 2 }, ElementType.Float, 1, false, form);
         TrainingGraph graph = TrainingGraph.Build(OnnxFile.Read(source), options);
         graph.Training.Outputs.RemoveAll(o => o.Name == "logits");
         OnnxFile.Write(graph.Training, target);

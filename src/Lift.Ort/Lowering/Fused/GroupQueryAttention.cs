@@ -27,7 +27,7 @@ internal static class GroupQueryAttention
         {
             var (cos, sin) = Angles(n, heads, q, past);
             bool interleaved = n.Int("rotary_interleaved") == 1;
-            (q, k) = (Rotation.Rotate(q, cos, sin, interleaved), Rotation.Rotate(k, cos, sin, interleaved));
+            (q, k) = (Rotation.Rotate(n, q, cos, sin, interleaved), Rotation.Rotate(n, k, cos, sin, interleaved));
         }
         if (past is not null)
         {

@@ -57,10 +57,10 @@ internal static class RotaryEmbeddings
     private static Var Apply(FusedNode n, Var x, Var cos, Var sin, Var table)
     {
         bool interleaved = n.Int("interleaved") == 1;
-        if (n.RankOf(x) == 4) return Rotation.Rotate(x, cos, sin, interleaved);
+        if (n.RankOf(x) == 4) return Rotation.Rotate(n, x, cos, sin, interleaved);
         long heads = n.Int("num_heads"), size = table.Shape?[-1].Value * 2 ?? 0;
         if (heads == 0 && size == 0) throw n.Refuse("it has no attribute num_heads, and the width of its tables is unknown");
         Var split = heads > 0 ? x.Reshape(0, 0, heads, -1) : x.Reshape(0, 0, -1, size);
-        return Rotation.Rotate(split, cos, sin, interleaved).Reshape(0, 0, -1);
+        return Rotation.Rotate(n, split, cos, sin, interleaved).Reshape(0, 0, -1);
     }
 }

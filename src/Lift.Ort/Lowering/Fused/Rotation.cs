@@ -9,24 +9,24 @@ internal static class Rotation
     /// (x₁, x₂) ⇒ (x₁ cos − x₂ sin, x₁ sin + x₂ cos), where x₁ and x₂ are the two halves of the rotated entries, or their even and odd ones when interleaved.
     /// </summary>
     /// <param name="cos">Cosines that broadcast against x without its last axis, then [R/2].</param>
-    public static Var Rotate(Var x, Var cos, Var sin, bool interleaved)
+    public static Var Rotate(FusedNode n, Var x, Var cos, Var sin, bool interleaved)
     {
         Graph g = x.Graph;
         long? rotated = cos.Shape?[-1].Value * 2, head = x.Shape?[-1].Value;
-        if (rotated is not null && head == rotated) return Whole(x, cos, sin, interleaved);
+        if (rotated is not null && head == rotated) return Whole(n, x, cos, sin, interleaved);
         Var end = rotated is { } r ? g.Longs(r) : cos.ShapeOf().Slice(-1, long.MaxValue, 0) * 2, last = g.Longs(-1);
         Var first = g.Add("Slice", [x, g.Longs(0), end, last]), rest = g.Add("Slice", [x, end, g.Longs(long.MaxValue), last]);
-        return g.Concat(-1, Whole(first, cos, sin, interleaved), rest);
+        return g.Concat(-1, Whole(n, first, cos, sin, interleaved), rest);
     }
 
     /// <summary>The same where R is known to be the head size.</summary>
-    public static Var Whole(Var x, Var cos, Var sin, bool interleaved) => interleaved ? Pairs(x, cos, sin) : Halves(x, cos, sin);
+    private static Var Whole(FusedNode n, Var x, Var cos, Var sin, bool interleaved) => interleaved ? Pairs(x, cos, sin) : Halves(n, x, cos, sin);
 
     /// <summary>Both halves of a table for <see cref="Rotate"/> of halves: [.., R/2] ⇒ [.., R].</summary>
-    private static Var Twice(Var table) => table.Graph.Concat(-1, table, table);
+    private static Var Twice(FusedNode n, Var table) => n.Shared($"twice {table.Name}", () => n.Graph.Concat(-1, table, table));
 
     /// <summary>x · (cos, cos) + (−x₂, x₁) · (sin, sin): the form that a session knows as one operator.</summary>
-    private static Var Halves(Var x, Var cos, Var sin)
+    private static Var Halves(FusedNode n, Var x, Var cos, Var sin)
     {
         Graph g = x.Graph;
         Var[] halves;
@@ -36,7 +36,7 @@ internal static class Rotation
             Var half = cos.ShapeOf().Slice(-1, long.MaxValue, 0), zero = g.Longs(0), last = g.Longs(-1);
             halves = [g.Add("Slice", [x, zero, half, last]), g.Add("Slice", [x, half, g.Longs(long.MaxValue), last])];
         }
-        return x * Twice(cos) + g.Concat(-1, -halves[1], halves[0]) * Twice(sin);
+        return x * Twice(n, cos) + g.Concat(-1, -halves[1], halves[0]) * Twice(n, sin);
     }
 
     private static Var Pairs(Var x, Var cos, Var sin)

@@ -67,9 +67,10 @@ internal static class RotaryFusion
         return axis == -1 || (axis > 0 && Rank(graph, value) == axis + 1);
     }
 
-    /// <summary>The width of a table of two dimensions: a constant, rows cut from one, or the cosines and sines of positions times frequencies.</summary>
+    /// <summary>The width of a table of two dimensions: a constant, rows cut from one, twice one beside itself, or the cosines and sines of positions times frequencies.</summary>
     private static long? Width(FusionGraph graph, string table)
     {
+        if (graph.Maker(table, "Concat") is { Input.Count: 2 } twice && twice.Input[0] == twice.Input[1] && FusionGraph.Int(twice, "axis", 0) is 1 or -1) return 2 * Width(graph, twice.Input[0]);
         string source = graph.Maker(table, "Slice") is { } slice && slice.Input.Count > 3 && graph.Integers(slice.Input[3]) is [0] ? slice.Input[0] : table;
         return graph.Dims(source) is [_, var width] ? width : Angles(graph, source);
     }
