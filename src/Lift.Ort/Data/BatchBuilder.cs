@@ -26,13 +26,14 @@ internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions
     private Tensor Make(GraphValue input, IReadOnlyList<Example> rows, int count, int length)
     {
         if (rows[0].Values.ContainsKey(input.Name)) return Stack(input.Name, rows, count, length, input.Type);
-        if (ModelInputs.IsPast(input)) return EmptyPast(input, count);
+        if (ModelInputs.IsPast(input)) return WithoutCache.Value(input, model.All, count, length);
         var type = input.Type.Element is ElementType.Int32 ? ElementType.Int32 : ElementType.Int64;
         return input.Name switch
         {
             _ when input == model.Tokens => Fill(input.Name, type, rows, count, length, padId, r => r.Ids.Length, (r, t) => r.Ids[t]),
             "attention_mask" when model.Tokens is null && Sounding(rows[0]) is { } sound => Fill(input.Name, type, rows, count, rows.Max(r => (int)r.Values[sound].Dims[^1]), 0, r => (int)r.Values[sound].Dims[^1], (_, _) => 1),
             "attention_mask" => Fill(input.Name, type, rows, count, length, 0, r => r.Ids.Length, (_, _) => 1),
+            "position_ids" when IsOneRow(input) => WithoutCache.Range(input, 0, length),
             "position_ids" => Positions(input.Name, type, count, length),
             "token_type_ids" => Fill(input.Name, type, rows, count, length, 0, r => r.Ids.Length, (_, _) => 0),
             ModelInputs.DecoderIds => Fill(input.Name, type, rows, count, TargetDim(rows), padId, r => r.Labels.Length, DecoderId),
@@ -158,13 +159,17 @@ internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions
         }
     }
 
-    private static Tensor EmptyPast(GraphValue input, int count) =>
-        Tensor.Empty(input.Name, input.Type.Element, [count, .. input.Type.Shape!.Dims[1..].Select(d => d.Value ?? 0)]);
+    /// <summary>Positions that all rows share.</summary>
+    private static bool IsOneRow(GraphValue input) => input.Name == "position_ids" && (input.Type.Rank == 1 || (input.Type.Rank == 2 && input.Type.Shape![0].Value == 1));
+
+    /// <summary>The batch size that a model is fixed at, 0 where it is free.</summary>
+    public static long FixedBatch(IReadOnlyList<GraphValue> inputs) =>
+        inputs.Where(i => i.Type.Rank > 0 && !ModelInputs.IsPast(i) && !IsOneRow(i)).Select(i => i.Type.Shape![0].Value ?? 0).FirstOrDefault(d => d > 0);
 
     /// <summary>A model of fixed batch size gets rows of padding under a last, shorter batch.</summary>
     private int BatchDim(int rows)
     {
-        long fixedSize = model.All.Where(i => i.Type.Rank > 0).Select(i => i.Type.Shape![0].Value ?? 0).FirstOrDefault(d => d > 0);
+        long fixedSize = FixedBatch(model.All);
         if (fixedSize == 0 || fixedSize == rows) return rows;
         bool fills = rows < fixedSize && options.Batch == fixedSize && model.Tokens is not null;
         return fills ? (int)fixedSize : throw new LiftException($"The model's batch size is fixed at {fixedSize}, but this batch has {rows} rows; use --batch {fixedSize}{(model.Tokens is null ? " and a number of rows that it divides" : "")}.");

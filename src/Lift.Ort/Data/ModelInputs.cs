@@ -43,6 +43,6 @@ internal sealed class ModelInputs
     /// <summary>True for an input of one number per row: [batch] or [batch, 1].</summary>
     public static bool IsScalar(GraphValue input) => input.Type.Shape is { Rank: > 0 } shape && shape.Dims.Skip(1).All(d => d.Value == 1);
 
-    /// <summary>True for a key/value cache input, which training leaves empty.</summary>
-    public static bool IsPast(GraphValue input) => input.Name.StartsWith("past_key", StringComparison.Ordinal) && input.Type.Rank >= 3;
+    /// <summary>True for what only a decoder with a cache reads: the cache, which is empty here, and what goes with it.</summary>
+    public static bool IsPast(GraphValue input) => WithoutCache.Knows(input);
 }

@@ -6,11 +6,10 @@ namespace Lift.Ort.Generation;
 /// </summary>
 internal sealed class BeamSearch(ExportedModel model, GenerationOptions options, int padId)
 {
-    private readonly NextTokens next = new(model, padId);
-
     /// <returns>The new tokens of each prompt's best continuation, without the end token.</returns>
     public int[][] Generate(IReadOnlyList<int[]> prompts, CancellationToken stop = default)
     {
+        using var next = new NextTokens(model, padId, options.Cache);
         Hypotheses[] all = [.. prompts.Select(p => new Hypotheses(p, options))];
         for (int length = 1; length <= options.MaxNewTokens; length++)
         {

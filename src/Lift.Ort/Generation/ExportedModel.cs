@@ -1,6 +1,8 @@
 using Google.Protobuf;
 using Lift.Ort.Artifacts;
+using Lift.Ort.Data;
 using Lift.Ort.Devices;
+using Lift.Ort.Lowering.Decoders;
 using Lift.Ort.Onnx;
 using Lift.Ort.Onnx.Writing;
 using Lift.Ort.Sessions;
@@ -15,16 +17,20 @@ public sealed unsafe class ExportedModel : IDisposable
     private readonly InferenceSession session;
     private readonly RunOptions run = new();
     private readonly Tensor[] weights; // those that the session takes as inputs
+    private readonly IDevice device;
+    private RowSelector? selector;
 
-    private ExportedModel(string path, InferenceSession session, Tensor[] weights, string? output)
+    private ExportedModel(string path, InferenceSession session, Tensor[] weights, string? output, IDevice device, Graph? graph)
     {
-        (Path, this.session, this.weights) = (path, session, weights);
+        (Path, this.session, this.weights, this.device) = (path, session, weights, device);
         Inputs = [.. session.InputMetadata.Where(i => weights.All(w => w.Name != i.Key)).Select(i => new GraphValue(i.Key, TypeOf(i.Value)))];
         string[] floats = [.. session.OutputMetadata.Where(o => TypeOf(o.Value).Element.IsFloat()).Select(o => o.Key)];
         if (output is not null && !floats.Contains(output)) throw new LiftException($"'{path}' has no float output '{output}'; it has: {string.Join(", ", floats)}.");
         Output = output ?? (floats.Contains("logits") ? "logits" : floats.FirstOrDefault() ?? throw new LiftException($"'{path}' has no float output to score."));
         OutputType = TypeOf(session.OutputMetadata[Output]);
-        OutputOperator = Producer(path, Output);
+        OutputOperator = graph?.Nodes.Find(n => n.Outputs.Contains(Output))?.OpType ?? "";
+        Cache = CacheLayout.Of(graph, Inputs, [.. session.OutputMetadata.Select(o => new GraphValue(o.Key, TypeOf(o.Value)))]);
+        CacheTypes = [.. Cache?.Slots.Select(s => (ElementType)(int)session.InputMetadata[s.Past].ElementDataType) ?? []];
     }
 
     public string Path { get; }
@@ -43,6 +49,18 @@ public sealed unsafe class ExportedModel : IDisposable
     /// <summary>Operator that makes the output, for example Softmax; "" where the file cannot be read as a graph.</summary>
     internal string OutputOperator { get; }
 
+    /// <summary>How the model's key/value cache lies; null where it has none that can be used.</summary>
+    internal CacheLayout? Cache { get; }
+
+    /// <summary>Element types of the cache, in the layout's order.</summary>
+    internal IReadOnlyList<ElementType> CacheTypes { get; }
+
+    /// <summary>Tokens that went through <see cref="RunCached"/>, padding included: what a test of the cache counts.</summary>
+    internal long TokensRead { get; private set; }
+
+    /// <summary>Picks rows out of the cache.</summary>
+    internal RowSelector Selector => selector ??= new(Cache!, CacheTypes, device);
+
     /// <param name="path">An .onnx file, or a folder with model.onnx in it.</param>
     /// <param name="output">Which output to read; default <c>logits</c>, else the first float output.</param>
     /// <exception cref="LiftException">The file is missing or no sound model, or has no such output.</exception>
@@ -54,8 +72,9 @@ public sealed unsafe class ExportedModel : IDisposable
         device.AddTo(options);
         try
         {
-            var (session, weights) = Start(path, device, options);
-            return new ExportedModel(path, session, weights, output);
+            Graph? graph = TryRead(path);
+            var (session, weights) = Start(path, graph, device, options);
+            return new ExportedModel(path, session, weights, output, device, graph);
         }
         catch (OnnxRuntimeException e)
         {
@@ -70,10 +89,11 @@ public sealed unsafe class ExportedModel : IDisposable
     public ModelOutput Run(IReadOnlyDictionary<string, Tensor> values)
     {
         string[] names = [.. Inputs.Select(i => i.Name), .. weights.Select(w => w.Name)];
-        OrtValue[] inputs = [.. Inputs.Select(i => Value(values[i.Name])), .. weights.Select(Value)];
+        OrtValue[] inputs = [.. Inputs.Select(i => HostValue.Of(values[i.Name])), .. weights.Select(HostValue.Of)];
         try
         {
-            return new ModelOutput(session.Run(run, names, inputs, [Output]));
+            var results = session.Run(run, names, inputs, [Output]);
+            return new ModelOutput(results[0], results);
         }
         catch (OnnxRuntimeException e)
         {
@@ -86,29 +106,77 @@ public sealed unsafe class ExportedModel : IDisposable
         }
     }
 
+    /// <summary>Runs one step of a decoder: the cache goes in as it is and comes out grown, both on the device.</summary>
+    /// <param name="values">The inputs beside the cache.</param>
+    /// <param name="past">The cache in the layout's order; it stays the caller's.</param>
+    /// <returns>The scores, and the new cache, to be disposed of by the caller.</returns>
+    /// <exception cref="LiftException">ONNX Runtime cannot run it, or the output is no logits.</exception>
+    internal (ModelOutput Output, OrtValue[] Cache) RunCached(IReadOnlyDictionary<string, Tensor> values, IReadOnlyList<OrtValue> past)
+    {
+        using OrtIoBinding binding = session.CreateIoBinding();
+        foreach (Tensor tensor in Inputs.Where(i => Cache!.Slots.All(s => s.Past != i.Name)).Select(i => values[i.Name]).Concat(weights))
+        {
+            using OrtValue value = HostValue.Of(tensor);
+            binding.BindInput(tensor.Name, value);
+        }
+        binding.BindOutputToDevice(Output, OrtMemoryInfo.DefaultInstance);
+        for (int i = 0; i < past.Count; i++)
+        {
+            binding.BindInput(Cache!.Slots[i].Past, past[i]);
+            binding.BindOutputToDevice(Cache.Slots[i].Present, device.MemoryInfo);
+        }
+        try
+        {
+            session.RunWithBinding(run, binding);
+        }
+        catch (OnnxRuntimeException e)
+        {
+            throw new LiftException($"ONNX Runtime could not run '{Path}' on this batch: {e.Message}", e);
+        }
+        GC.KeepAlive(values);
+        TokensRead += new ModelInputs(Inputs).Tokens is { } tokens ? values[tokens.Name].Count : 0;
+        OrtValue[] results = HostValue.Outputs(binding, [Output, .. Cache!.Slots.Select(s => s.Present)]);
+        var output = new ModelOutput(results[0], results[0]);
+        CheckLogits(this, output);
+        return (output, results[1..]);
+    }
+
+    /// <exception cref="LiftException">The output is not [batch, sequence, vocabulary].</exception>
+    internal static void CheckLogits(ExportedModel model, ModelOutput output)
+    {
+        if (output.Dims.Length != 3) throw new LiftException($"The model's output '{model.Output}' is {model.OutputType}; a model that writes text gives [batch, sequence, vocabulary].");
+    }
+
     public void Dispose()
     {
+        selector?.Dispose();
         session.Dispose();
         run.Dispose();
     }
 
     /// <summary>The file in a plain session; a bfloat16 model on a device that cannot compute it, widened: its weights stay 16-bit in the mapped file and are inputs.</summary>
-    private static (InferenceSession Session, Tensor[] Weights) Start(string path, IDevice device, SessionOptions options)
+    private static (InferenceSession Session, Tensor[] Weights) Start(string path, Graph? graph, IDevice device, SessionOptions options)
     {
-        Graph? graph = device.Computes16Bit ? null : TryRead(path);
-        Tensor[] narrow = [.. graph?.Initializers.Values.Where(t => t.Type == ElementType.BFloat16) ?? []];
+        Tensor[] narrow = [.. (device.Computes16Bit ? null : graph)?.Initializers.Values.Where(t => t.Type == ElementType.BFloat16) ?? []];
         return narrow.Length == 0
             ? (new InferenceSession(path, options), [])
-            : (new InferenceSession(Widening.Run(GraphWriter.ToModel(ArtifactWriter.WithInputs(graph!, narrow))).ToByteArray(), options), narrow);
+            : (new InferenceSession(Widening.Run(GraphWriter.ToModel(ArtifactWriter.WithInputs(WithWideCache(graph!), narrow))).ToByteArray(), options), narrow);
     }
 
-    private static OrtValue Value(Tensor tensor) => OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance,
-        (Microsoft.ML.OnnxRuntime.Tensors.TensorElementType)(int)tensor.Type, tensor.Dims, (nint)tensor.Data, tensor.ByteLength);
+    /// <summary>A widened model puts its cache out in float32, and so it takes it in.</summary>
+    private static Graph WithWideCache(Graph graph)
+    {
+        Graph copy = graph.Clone();
+        for (int i = 0; i < copy.Inputs.Count; i++)
+        {
+            GraphValue input = copy.Inputs[i];
+            if (CacheEntry.IsPast(input) && input.Type.Element is ElementType.BFloat16 or ElementType.Float16) copy.Inputs[i] = input with { Type = input.Type with { Element = ElementType.Float } };
+        }
+        return copy;
+    }
 
     private static TensorType TypeOf(NodeMetadata value) => !value.IsTensor ? TensorType.Unknown
         : new((ElementType)(int)value.ElementDataType, new Shape([.. value.Dimensions.Zip(value.SymbolicDimensions).Select(d => d.First >= 0 ? d.First : d.Second.Length > 0 ? (Dim)d.Second : Dim.Unknown)]));
-
-    private static string Producer(string path, string output) => TryRead(path)?.Nodes.Find(n => n.Outputs.Contains(output))?.OpType ?? "";
 
     /// <summary>The graph, or null: ONNX Runtime knows operators that our reader does not, and scoring needs no graph.</summary>
     private static Graph? TryRead(string path)

@@ -7,19 +7,20 @@ namespace Lift.Ort.Generation;
 /// <summary>One output of a run, read row by row along its last axis as float32, whatever its type; owns ONNX Runtime's memory.</summary>
 public sealed class ModelOutput : IDisposable
 {
-    private readonly IDisposableReadOnlyCollection<OrtValue> values;
+    private readonly IDisposable owner;
     private readonly ElementType type;
     private readonly nint data;
 
-    internal ModelOutput(IDisposableReadOnlyCollection<OrtValue> values)
+    /// <param name="owner">What is disposed of with this object.</param>
+    internal ModelOutput(OrtValue value, IDisposable owner)
     {
-        this.values = values;
-        var info = values[0].GetTensorTypeAndShape();
+        this.owner = owner;
+        var info = value.GetTensorTypeAndShape();
         type = (ElementType)(int)info.ElementDataType;
         Dims = info.Shape;
         Width = Dims.Length > 0 ? checked((int)Dims[^1]) : 1;
         Rows = Width == 0 ? 0 : Dims.Aggregate(1L, (n, d) => n * d) / Width;
-        if (Rows > 0) data = First(values[0]);
+        if (Rows > 0) data = First(value);
     }
 
     public long[] Dims { get; }
@@ -51,7 +52,7 @@ public sealed class ModelOutput : IDisposable
         return scratch.AsSpan(0, Width);
     }
 
-    public void Dispose() => values.Dispose();
+    public void Dispose() => owner.Dispose();
 
     private static unsafe nint First(OrtValue value) => (nint)System.Runtime.CompilerServices.Unsafe.AsPointer(ref MemoryMarshal.GetReference(value.GetTensorMutableRawData()));
 }

@@ -6,9 +6,9 @@ namespace Lift.Ort.Generation;
 internal delegate void LogitsReader(int text, ReadOnlySpan<float> logits);
 
 /// <summary>Asks a model for the next token of several texts at once, in one forward pass over all of them.</summary>
-internal sealed class NextTokens(ExportedModel model, int padId)
+internal sealed class NextTokens(ExportedModel model, int padId, bool useCache = true) : IDisposable
 {
-    private readonly int? fixedBatch = (int?)model.Inputs.Where(i => i.Type.Rank > 0).Select(i => i.Type.Shape![0].Value).FirstOrDefault(d => d is not null);
+    private readonly CachedTexts? cached = useCache && model.Cache is { } layout ? new(model, layout, padId) : null;
     private float[] scratch = [];
 
     /// <summary>Tokens that a text may have where the model's input is of fixed length; no bound otherwise.</summary>
@@ -17,10 +17,23 @@ internal sealed class NextTokens(ExportedModel model, int padId)
     /// <exception cref="LiftException">The model gives no logits per token, or does not take these texts.</exception>
     public void Read(IReadOnlyList<int[]> texts, LogitsReader read)
     {
+        if (cached is not null)
+        {
+            cached.Read(texts, read);
+            return;
+        }
         Example[] examples = [.. texts.Select((t, i) => new Example(i + 1, t, [], Example.NoValues))];
-        var builder = new BatchBuilder(model.Inputs, new DataOptions { Batch = fixedBatch ?? texts.Count }, padId);
+        var builder = new BatchBuilder(model.Inputs, new DataOptions { Batch = Math.Max((int)BatchBuilder.FixedBatch(model.Inputs), texts.Count) }, padId);
         using var output = model.Run(builder.Build(examples).Values);
-        if (output.Dims.Length != 3) throw new LiftException($"The model's output '{model.Output}' is {model.OutputType}; a model that writes text gives [batch, sequence, vocabulary].");
-        for (int b = 0; b < texts.Count; b++) read(b, output.Row(b * output.Dims[1] + texts[b].Length - 1, ref scratch));
+        ExportedModel.CheckLogits(model, output);
+        bool lastOnly = output.Dims[1] == 1 && texts.Any(t => t.Length > 1);
+        if (lastOnly && texts.Any(t => t.Length != texts[0].Length))
+        {
+            for (int b = 0; b < texts.Count; b++) Read([texts[b]], (_, logits) => read(b, logits)); // the last place of a shorter text is padding
+            return;
+        }
+        for (int b = 0; b < texts.Count; b++) read(b, output.Row(lastOnly ? b : b * output.Dims[1] + texts[b].Length - 1, ref scratch));
     }
+
+    public void Dispose() => cached?.Dispose();
 }

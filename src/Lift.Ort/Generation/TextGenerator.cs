@@ -26,18 +26,20 @@ public sealed record GenerationOptions
     /// <summary>1 (the default) follows one continuation; more keep so many of the likeliest side by side, and nothing is drawn.</summary>
     public int Beams { get; init; } = 1;
 
+    /// <summary>True (the default) lets a decoder with a key/value cache go on from what it computed; false reads the whole text for each token.</summary>
+    public bool Cache { get; init; } = true;
+
     /// <summary>Tokens that end a text; they are not part of the result.</summary>
     public IReadOnlyCollection<int> EndIds { get; init; } = [];
 }
 
 /// <summary>
-/// Lets an exported language model go on writing, several prompts at a time. Each step is one forward pass over the whole texts: exports without key/value
-/// cache work as they are, and rows that are done leave the batch.
+/// Lets an exported language model go on writing, several prompts at a time. A step of a decoder with a key/value cache reads one token of each text; exports
+/// without one read the whole texts. Rows that are done leave the batch.
 /// </summary>
 public sealed class TextGenerator(ExportedModel model, GenerationOptions options, int padId = 0)
 {
     private readonly TokenSampler sampler = new(options);
-    private readonly NextTokens next = new(model, padId);
 
     /// <param name="prompts">Token ids, each at least one.</param>
     /// <param name="onToken">Called with row and token as soon as a token is there; never with several beams, whose tokens may change.</param>
@@ -52,12 +54,13 @@ public sealed class TextGenerator(ExportedModel model, GenerationOptions options
 
     private int[][] Follow(IReadOnlyList<int[]> prompts, Action<int, int>? onToken, CancellationToken stop)
     {
+        using var next = new NextTokens(model, padId, options.Cache);
         var texts = prompts.Select(p => new List<int>(p)).ToArray();
         List<int> open = [.. Enumerable.Range(0, texts.Length).Where(i => Room(i))];
         while (open.Count > 0)
         {
             stop.ThrowIfCancellationRequested();
-            open = [.. Step(texts, open).Where(n => Take(n.Row, n.Token)).Select(n => n.Row)];
+            open = [.. Step(next, texts, open).Where(n => Take(n.Row, n.Token)).Select(n => n.Row)];
         }
         return [.. texts.Select((t, i) => t[prompts[i].Length..].ToArray())];
 
@@ -72,7 +75,7 @@ public sealed class TextGenerator(ExportedModel model, GenerationOptions options
         }
     }
 
-    private List<(int Row, int Token)> Step(List<int>[] texts, List<int> rows)
+    private List<(int Row, int Token)> Step(NextTokens next, List<int>[] texts, List<int> rows)
     {
         var tokens = new List<(int, int)>();
         next.Read([.. rows.Select(r => texts[r].ToArray())], (i, logits) => tokens.Add((rows[i], sampler.Next(logits))));

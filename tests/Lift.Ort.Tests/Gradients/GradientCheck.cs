@@ -76,8 +76,6 @@ internal static class GradientCheck
         if (Lowerings.Has(op)) graph = LoweredGraph.Of(graph);
         graph.Opset = Math.Min(graph.Opset, 21);
         var weights = graph.Initializers.Values.Where(t => t.Type == ElementType.Float && t.Name.StartsWith('x')).ToDictionary(t => t.Name);
-        if (Lowerings.Has(op)) graph = LoweredGraph.Of(graph);
-        graph.Opset = Math.Min(graph.Opset, 21);
         string[] varied = [.. (c.Vary ?? [.. Enumerable.Range(0, c.Inputs.Length)]).Select(i => $"x{i}").Where(weights.ContainsKey)];
         var gradients = BackwardPass.Run(graph, loss, varied);
         foreach (string w in varied) graph.Nodes.Add(new Node("Identity", "", [gradients[w].Name], [TrainingGraph.GradientOf(w)]));

@@ -6,11 +6,8 @@ namespace Lift.Ort.Lowering.Decoders;
 /// <summary>Takes the cache out of a decoder's interface: pasts are empty tensors (states are zeros), presents are no outputs, the branch without a past is the one taken.</summary>
 internal static class EmptyCache
 {
-    /// <summary>Inputs that choose among ways to run, with the value that means the whole text at once, without a past.</summary>
-    private static readonly Dictionary<string, double> choices = new()
-    {
-        ["use_cache_branch"] = 0, ["use_cache"] = 0, ["num_logits_to_keep"] = 0, ["logits_to_keep"] = 0, ["past_sequence_length"] = 0, ["past_length"] = 0,
-    };
+    /// <summary>Inputs that choose among ways to run: false, or 0, means the whole text at once, with all its scores.</summary>
+    private static readonly HashSet<string> choices = ["use_cache_branch", "use_cache", "num_logits_to_keep", "logits_to_keep"];
 
     /// <summary>True where <see cref="Fill"/> has something to do.</summary>
     public static bool IsNeeded(Graph graph) => graph.Inputs.Exists(i => CacheEntry.IsPast(i) || IsChoice(i));
@@ -26,15 +23,17 @@ internal static class EmptyCache
         if (!keepPresent && graph.Outputs.Count > cache.Count) graph.Outputs.RemoveAll(o => cache.Any(c => c.Present == o.Name));
         foreach (GraphValue choice in chosen)
         {
-            long[] dims = [.. (choice.Type.Shape?.Dims ?? []).Select(d => d.Value ?? 1)];
-            Add(graph, choice.Name, choice.Type.Element, dims, choices[choice.Name]);
+            Tensor tensor = Choice(choice)!;
+            graph.Initializers.Add(choice.Name, tensor);
+            graph.Buffers.Add(choice.Name);
+            graph.Types[choice.Name] = tensor.TensorType;
         }
         if (cache.Count > 0) FitCompanions(graph, reference);
         ShapeInference.InferInputs(graph);
         foreach (CacheEntry entry in cache) AddEmpty(graph, entry, reference);
     }
 
-    private static bool IsChoice(GraphValue input) => choices.ContainsKey(input.Name) && input.Type.Rank is null or <= 1 && input.Type.Element is ElementType.Bool or ElementType.Int64 or ElementType.Int32;
+    private static bool IsChoice(GraphValue input) => choices.Contains(input.Name) && input.Type is { Rank: null or 0 or 1, Element: ElementType.Bool or ElementType.Int64 or ElementType.Int32 } && input.Type.Shape?.Dims.All(d => d.Value is null or 1) != false;
 
     /// <summary>Masks and positions that reached over past and present now have the length of the text.</summary>
     private static void FitCompanions(Graph graph, GraphValue? reference)
@@ -49,17 +48,17 @@ internal static class EmptyCache
         }
     }
 
-    private static void Add(Graph graph, string name, ElementType type, long[] dims, double value)
+    /// <summary>What an input that chooses among ways to run is without a past, or with one; null for other inputs.</summary>
+    public static Tensor? Choice(GraphValue input, bool hasPast = false)
     {
-        Tensor tensor = type switch
+        if (!IsChoice(input)) return null;
+        long[] dims = [.. (input.Type.Shape?.Dims ?? []).Select(d => d.Value ?? 1)];
+        return input.Type.Element switch
         {
-            ElementType.Bool => Tensor.From<bool>(name, [.. Enumerable.Repeat(value != 0, (int)dims.Aggregate(1L, (n, d) => n * d))], dims),
-            ElementType.Int32 => Tensor.From<int>(name, [.. Enumerable.Repeat((int)value, (int)dims.Aggregate(1L, (n, d) => n * d))], dims),
-            _ => Tensor.From<long>(name, [.. Enumerable.Repeat((long)value, (int)dims.Aggregate(1L, (n, d) => n * d))], dims),
+            ElementType.Bool => Tensor.From<bool>(input.Name, [hasPast], dims),
+            ElementType.Int32 => Tensor.From<int>(input.Name, [0], dims),
+            _ => Tensor.From<long>(input.Name, [0], dims),
         };
-        graph.Initializers.Add(name, tensor);
-        graph.Buffers.Add(name);
-        graph.Types[name] = tensor.TensorType;
     }
 
     /// <summary>[batch, heads, 0, dim]: the batch is that of the tokens; a dimension that the file leaves open counts nothing in an empty tensor.</summary>

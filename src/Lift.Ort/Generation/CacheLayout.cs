@@ -1,0 +1,77 @@
+using Lift.Ort.Data;
+using Lift.Ort.Lowering.ControlFlow;
+using Lift.Ort.Lowering.Decoders;
+using Lift.Ort.Onnx;
+using Lift.Ort.Onnx.Inference;
+
+namespace Lift.Ort.Generation;
+
+/// <summary>One tensor of a decoder's cache.</summary>
+/// <param name="Dims">Its dimensions for a batch of one and an empty past; the batch axis holds how many rows of it one text takes (1, or the heads).</param>
+internal sealed record CacheSlot(string Past, string Present, ElementType Type, int BatchAxis, long[] Dims)
+{
+    /// <summary>Keys and values of the encoder, which the first pass computes and later ones leave as they are.</summary>
+    public bool IsOfEncoder => CacheEntry.IsOfEncoder(Past);
+
+    public long RowsPerText => Dims[BatchAxis];
+
+    /// <summary>The dimensions of an empty past for <paramref name="texts"/> texts.</summary>
+    public long[] Empty(int texts) => [.. Dims.Select((d, i) => i == BatchAxis ? d * texts : d)];
+}
+
+/// <summary>How a model keeps what it computed: the tensors that go from one step into the next.</summary>
+/// <param name="Padded">True where texts of different lengths may lie in one batch: the model is told which places hold tokens, and which position each token has.</param>
+internal sealed record CacheLayout(IReadOnlyList<CacheSlot> Slots, bool Padded)
+{
+    /// <summary>The layout of a model, or null where it has no cache that a step could hand to the next one.</summary>
+    /// <param name="graph">The model's graph, where it could be read: it knows dimensions that inputs leave open.</param>
+    /// <param name="inputs">The session's inputs.</param>
+    public static CacheLayout? Of(Graph? graph, IReadOnlyList<GraphValue> inputs, IReadOnlyList<GraphValue> outputs)
+    {
+        var model = new ModelInputs(inputs);
+        if (model.Tokens?.Type.Shape is not { Rank: 2 } text || text[1].IsKnown || inputs.Any(i => model.MustBeGiven(i))) return null;
+        IReadOnlyList<CacheEntry> entries = CacheEntry.Find(inputs, outputs);
+        if (entries.Count == 0 || entries.Any(e => e.Present is null || e.Past.Type.Shape is null)) return null;
+        Graph? open = graph is null ? null : TryUnfold(graph);
+        CacheSlot?[] slots = [.. entries.Select(e => Slot(e, text[0], open))];
+        return slots.All(s => s is not null) ? new([.. slots.Select(s => s!)], Masked(inputs) && (Positioned(inputs) || CountsItself(graph))) : null;
+    }
+
+    private static bool Masked(IReadOnlyList<GraphValue> inputs) => inputs.Any(i => i is { Name: "attention_mask", Type.Rank: 2 });
+
+    private static bool Positioned(IReadOnlyList<GraphValue> inputs) => inputs.Any(i => i is { Name: "position_ids", Type.Rank: 2 } && i.Type.Shape![0].Value != 1);
+
+    /// <summary>GroupQueryAttention puts each row's keys behind its own last token and counts positions from there.</summary>
+    private static bool CountsItself(Graph? graph)
+    {
+        string[] attention = [.. graph?.Nodes.Select(n => n.Operator).Where(o => o.Contains("Attention", StringComparison.Ordinal)) ?? []];
+        return attention.Length > 0 && attention.All(o => o == "com.microsoft.GroupQueryAttention");
+    }
+
+    private static CacheSlot? Slot(CacheEntry entry, Dim batch, Graph? open)
+    {
+        Shape declared = entry.Past.Type.Shape!, made = open?.TypeOf(entry.Present!).Shape is { } s && s.Rank == declared.Rank ? s : declared;
+        var dims = new long[declared.Rank];
+        for (int i = 0; i < dims.Length; i++)
+        {
+            long? size = i == entry.PastAxis ? 0 : i != entry.BatchAxis ? declared[i].Value ?? made[i].Value
+                : declared[i].SameAs(batch) || made[i].SameAs(batch) ? 1 : declared[i].Value is { } all && batch.Value is { } rows and > 0 ? all / rows
+                : DimMath.Quotient(made[i], batch).Value ?? (open is null || declared[i].Symbol?.Contains("head", StringComparison.OrdinalIgnoreCase) != true ? 1 : null);
+            if (size is null) return null;
+            dims[i] = size.Value;
+        }
+        return new(entry.Past.Name, entry.Present!, entry.Past.Type.Element, entry.BatchAxis, dims);
+    }
+
+    private static Graph? TryUnfold(Graph graph)
+    {
+        try
+        {
+            return Unfolding.Of(graph, keepPresent: true);
+        }
+        catch (LiftException)
+        {
+            return null;
+        }
+    }
+}

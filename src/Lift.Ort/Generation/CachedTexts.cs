@@ -1,0 +1,170 @@
+using Lift.Ort.Data;
+using Lift.Ort.Onnx;
+using Microsoft.ML.OnnxRuntime;
+using Tensor = Lift.Ort.Onnx.Tensor;
+
+namespace Lift.Ort.Generation;
+
+/// <summary>
+/// Next tokens from a model that remembers: a text that goes on by one token from a text read before costs one token, any other is read whole. Whoever asks
+/// gives whole texts and need not know. Texts of different lengths share a batch where the model allows it; otherwise those of equal length do.
+/// </summary>
+internal sealed class CachedTexts(ExportedModel model, CacheLayout layout, int padId) : IDisposable
+{
+    private readonly int fixedBatch = (int)BatchBuilder.FixedBatch(model.Inputs);
+    private readonly ModelInputs inputs = new(model.Inputs);
+    private List<Group> groups = [];
+    private bool padded = layout.Padded;
+    private float[] scratch = [];
+
+    /// <summary>Texts whose caches lie in one batch.</summary>
+    /// <param name="Mask">For each text, 1 for every place of the cache that holds a token.</param>
+    private sealed record Group(int[][] Texts, long[][] Mask, OrtValue[] Cache) : IDisposable
+    {
+        public void Dispose()
+        {
+            foreach (OrtValue value in Cache) value.Dispose();
+        }
+    }
+
+    /// <exception cref="LiftException">The model gives no logits per token, or does not take these texts.</exception>
+    public void Read(IReadOnlyList<int[]> texts, LogitsReader read)
+    {
+        var parents = new (Group? Group, int Row)[texts.Count];
+        for (int i = 0; i < texts.Count; i++) parents[i] = Find(texts[i]);
+        var next = new List<Group>();
+        var outputs = new List<ModelOutput>();
+        var places = new (ModelOutput Output, long Row)[texts.Count];
+        try
+        {
+            foreach (var known in Enumerable.Range(0, texts.Count).Where(i => parents[i].Group is not null).GroupBy(i => parents[i].Group!))
+            {
+                int[] which = [.. known];
+                Note(which, Step(known.Key, [.. which.Select(i => parents[i].Row)], [.. which.Select(i => texts[i])]));
+            }
+            int[] fresh = [.. Enumerable.Range(0, texts.Count).Where(i => parents[i].Group is null)];
+            foreach (int[] which in padded ? [fresh] : ByLength(fresh, texts))
+            {
+                if (which.Length == 0) continue;
+                var first = Begin([.. which.Select(i => texts[i])]);
+                if (first.Output.Dims[1] == 1 && which.Any(i => texts[i].Length != texts[which[0]].Length)) // it scores the last place only, which is padding for some
+                {
+                    padded = false;
+                    Dispose(first);
+                    foreach (int[] equal in ByLength(which, texts)) Note(equal, Begin([.. equal.Select(i => texts[i])]));
+                }
+                else Note(which, first);
+            }
+            for (int i = 0; i < texts.Count; i++) read(i, places[i].Output.Row(places[i].Row, ref scratch));
+        }
+        finally
+        {
+            foreach (ModelOutput output in outputs) output.Dispose();
+            foreach (Group old in groups) old.Dispose();
+            groups = next;
+        }
+
+        void Note(int[] which, (ModelOutput Output, Group Group) made)
+        {
+            outputs.Add(made.Output);
+            next.Add(made.Group);
+            for (int row = 0; row < which.Length; row++)
+            {
+                long length = made.Output.Dims[1];
+                places[which[row]] = (made.Output, row * length + Math.Min(length, texts[which[row]].Length) - 1);
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (Group group in groups) group.Dispose();
+        groups = [];
+    }
+
+    private static void Dispose((ModelOutput Output, Group Group) made)
+    {
+        made.Output.Dispose();
+        made.Group.Dispose();
+    }
+
+    private static IEnumerable<int[]> ByLength(int[] which, IReadOnlyList<int[]> texts) => which.GroupBy(i => texts[i].Length).Select(g => g.ToArray());
+
+    private (Group? Group, int Row) Find(int[] text)
+    {
+        foreach (Group group in groups)
+        {
+            for (int row = 0; row < group.Texts.Length; row++)
+            {
+                if (group.Texts[row].Length == text.Length - 1 && text.AsSpan(0, text.Length - 1).SequenceEqual(group.Texts[row])) return (group, row);
+            }
+        }
+        return (null, -1);
+    }
+
+    /// <summary>Reads whole texts, padded on the right.</summary>
+    private (ModelOutput Output, Group Group) Begin(int[][] texts)
+    {
+        Example[] examples = [.. texts.Select((t, i) => new Example(i + 1, t, [], Example.NoValues))];
+        int rows = Math.Max(fixedBatch, texts.Length), length = texts.Max(t => t.Length);
+        IReadOnlyDictionary<string, Tensor> values = new BatchBuilder(model.Inputs, new DataOptions { Batch = rows }, padId).Build(examples).Values;
+        Tensor[] empty = [.. layout.Slots.Select((s, i) => Tensor.Empty(s.Past, model.CacheTypes[i], s.Empty(rows)))];
+        OrtValue[] past = [.. empty.Select(HostValue.Of)];
+        try
+        {
+            var (output, cache) = model.RunCached(values, past);
+            return (output, new(texts, [.. texts.Select(t => Enumerable.Range(0, length).Select(i => i < t.Length ? 1L : 0).ToArray())], cache));
+        }
+        finally
+        {
+            foreach (OrtValue value in past) value.Dispose();
+            GC.KeepAlive(empty);
+        }
+    }
+
+    /// <summary>Reads the last token of each text, whose others the rows of a group remember.</summary>
+    private (ModelOutput Output, Group Group) Step(Group group, int[] rows, int[][] texts)
+    {
+        int count = Math.Max(fixedBatch, texts.Length);
+        int[] taken = [.. rows, .. Enumerable.Repeat(rows[0], count - rows.Length)];
+        bool same = taken.Length == Math.Max(fixedBatch, group.Texts.Length) && !taken.Where((r, i) => r != i && i < rows.Length).Any();
+        OrtValue[] past = same ? group.Cache : model.Selector.Pick(group.Cache, taken);
+        try
+        {
+            long[][] mask = [.. rows.Select(r => (long[])[.. group.Mask[r], 1])];
+            var (output, cache) = model.RunCached(Inputs(texts, mask, [.. taken.Select((_, i) => i < rows.Length ? i : 0)]), past);
+            for (int i = 0; i < cache.Length; i++) // what came from the encoder is put out empty by this branch
+                if (layout.Slots[i].IsOfEncoder) (cache[i], past[i]) = (past[i], cache[i]);
+            return (output, new(texts, mask, cache));
+        }
+        finally
+        {
+            if (!same) foreach (OrtValue value in past) value.Dispose();
+        }
+    }
+
+    /// <param name="of">Which text each row of the batch holds.</param>
+    private Dictionary<string, Tensor> Inputs(int[][] texts, long[][] mask, int[] of)
+    {
+        int slots = mask[0].Length;
+        return inputs.All.Where(i => layout.Slots.All(s => s.Past != i.Name)).ToDictionary(i => i.Name, i => i.Name switch
+        {
+            "attention_mask" => Make(i, [of.Length, slots], [.. of.SelectMany(t => mask[t])]),
+            "position_ids" when i.Type.Rank == 1 => Make(i, [1], [texts[0].Length - 1]),
+            "position_ids" when i.Type.Shape![0].Value == 1 => Make(i, [1, 1], [texts[0].Length - 1]),
+            "position_ids" => Make(i, [of.Length, 1], [.. of.Select(t => texts[t].Length - 1L)]),
+            "cache_position" => Make(i, [1], [slots - 1]),
+            "token_type_ids" => Make(i, [of.Length, 1], new long[of.Length]),
+            _ when i == inputs.Tokens => Make(i, [of.Length, 1], [.. of.Select(t => (long)texts[t][^1])]),
+            _ => Lowering.Decoders.EmptyCache.Choice(i, hasPast: true) ?? throw new LiftException($"The model's input '{i.Name}' {i.Type} has no value while a text is written; export the model without it."),
+        });
+    }
+
+    private static Tensor Make(GraphValue input, long[] dims, long[] values) => input.Type.Element switch
+    {
+        ElementType.Int32 => Tensor.From<int>(input.Name, Array.ConvertAll(values, v => (int)v), dims),
+        ElementType.Bool => Tensor.From<bool>(input.Name, Array.ConvertAll(values, v => v != 0), dims),
+        ElementType.Float => Tensor.From<float>(input.Name, Array.ConvertAll(values, v => (float)v), dims),
+        _ => Tensor.From<long>(input.Name, values, dims),
+    };
+}

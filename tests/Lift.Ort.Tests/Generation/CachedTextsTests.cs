@@ -1,0 +1,111 @@
+using Lift.Ort.Devices;
+using Lift.Ort.Generation;
+using Lift.Ort.Onnx;
+using Lift.Ort.Tests.Lowering.Decoders;
+
+namespace Lift.Ort.Tests.Generation;
+
+/// <summary>A decoder that goes on from its cache writes what it writes when it reads everything again, and what torch wrote.</summary>
+[TestClass]
+public sealed class CachedTextsTests
+{
+    [TestMethod]
+    [DynamicData(nameof(RecordedDecoder.Writers), typeof(RecordedDecoder))]
+    public void Prompts_of_different_lengths_go_on_as_torch_goes_on_with_each_alone(string name)
+    {
+        var decoder = new RecordedDecoder(name);
+        using var device = Device.Open();
+        using var model = ExportedModel.Open(decoder.Path, device);
+        Assert.IsNotNull(model.Cache, "the cache is recognised");
+        int[][] prompts = [.. decoder.Greedy.Select(g => g.Prompt)];
+        foreach (bool cache in new[] { true, false })
+        {
+            int[][] together = new TextGenerator(model, new() { MaxNewTokens = 12, Cache = cache }).Generate(prompts);
+            for (int i = 0; i < prompts.Length; i++) CollectionAssert.AreEqual(decoder.Greedy[i].Tokens, together[i], $"prompt {i}, cache {cache}");
+        }
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(RecordedDecoder.Writers), typeof(RecordedDecoder))]
+    public void Draws_beams_and_ends_are_the_same_with_and_without_cache(string name)
+    {
+        var decoder = new RecordedDecoder(name);
+        using var device = Device.Open();
+        using var model = ExportedModel.Open(decoder.Path, device);
+        int[][] prompts = [.. decoder.Greedy.Select(g => g.Prompt)];
+        GenerationOptions[] ways =
+        [
+            new() { MaxNewTokens = 10, Temperature = 1, Seed = 3 },
+            new() { MaxNewTokens = 10, Temperature = 2, TopK = 20, TopP = 0.9, Seed = 4, EndIds = [7, 19, 30] },
+            new() { MaxNewTokens = 8, Beams = 3 },
+            new() { MaxNewTokens = 8, Beams = 4, EndIds = [.. Enumerable.Range(0, 12)] },
+            new() { MaxNewTokens = 20, EndIds = [.. decoder.Greedy.Select(g => g.Tokens[g.Prompt.Length])] }, // rows leave one after the other
+        ];
+        foreach (GenerationOptions way in ways)
+        {
+            int[][] with = new TextGenerator(model, way).Generate(prompts), without = new TextGenerator(model, way with { Cache = false }).Generate(prompts);
+            for (int i = 0; i < prompts.Length; i++) CollectionAssert.AreEqual(without[i], with[i], $"{way}, prompt {i}");
+        }
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(RecordedDecoder.Writers), typeof(RecordedDecoder))]
+    public void The_next_tokens_scores_are_the_same_with_and_without_cache(string name)
+    {
+        var decoder = new RecordedDecoder(name);
+        using var device = Device.Open();
+        using var model = ExportedModel.Open(decoder.Path, device);
+        using NextTokens cached = new(model, 0), whole = new(model, 0, useCache: false);
+        List<int[]> texts = [[5, 6, 7], [8], [5, 6], [9, 10, 11, 12, 13]];
+        var random = new Random(1);
+        for (int step = 0; step < 10; step++)
+        {
+            var expected = new List<float[]>();
+            whole.Read(texts, (_, logits) => expected.Add(logits.ToArray()));
+            cached.Read(texts, (i, logits) =>
+            {
+                for (int t = 0; t < logits.Length; t++) Assert.AreEqual(expected[i][t], logits[t], 2e-4f, $"step {step}, text {i}, token {t}");
+            });
+            // some go on, once or twice, some leave, some begin, in another order
+            texts = [.. texts.SelectMany(t => Enumerable.Range(0, random.Next(3)).Select(_ => (int[])[.. t, random.Next(3, 40)])).OrderBy(_ => random.Next()).Take(7), [random.Next(3, 40), random.Next(3, 40)]];
+        }
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(RecordedDecoder.Writers), typeof(RecordedDecoder))]
+    public void A_step_reads_one_token_of_each_text(string name)
+    {
+        using var device = Device.Open();
+        using var model = ExportedModel.Open(new RecordedDecoder(name).Path, device);
+        using var cached = new CachedTexts(model, model.Cache!, 0);
+        int[][] texts = [[5, 6, 7], [8, 9, 4]];
+        cached.Read(texts, (_, _) => { });
+        long before = model.TokensRead;
+        cached.Read([.. texts.Select(t => (int[])[.. t, 3])], (_, _) => { });
+        Assert.AreEqual(2, model.TokensRead - before);
+    }
+
+    [TestMethod]
+    [DynamicData(nameof(RecordedDecoder.Writers), typeof(RecordedDecoder))]
+    public void The_loss_of_the_file_itself_is_the_recorded_one(string name)
+    {
+        var decoder = new RecordedDecoder(name);
+        using var device = Device.Open();
+        using var model = ExportedModel.Open(decoder.Path, device);
+        var metric = new LossMetric(model);
+        using TempFolder temp = TestFiles.Temp();
+        for (int i = 0; i < decoder.Cases; i++)
+        {
+            Dictionary<string, Tensor> batch = decoder.Batch(i);
+            int length = (int)batch["labels"].Dims[1];
+            long[] ids = batch["input_ids"].ToLongs(), labels = batch["labels"].ToLongs(), mask = batch["attention_mask"].ToLongs();
+            File.WriteAllLines(temp["rows.jsonl"], Enumerable.Range(0, ids.Length / length).Select(r =>
+            {
+                int real = (int)mask.Skip(r * length).Take(length).Sum();
+                return System.Text.Json.JsonSerializer.Serialize(new { input_ids = ids.Skip(r * length).Take(real), labels = labels.Skip(r * length).Take(real) });
+            }));
+            var reader = Ort.Data.BatchReader.Open(temp["rows.jsonl"], null, metric.Inputs, metric.Fit(new() { Batch = 8, Shuffle = false }));
+            Assert.AreEqual(decoder.LossOf(i), metric.Score(reader.Epoch()).Loss, 1e-5 * decoder.LossOf(i));
+        }
+    }
+}
