@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Microsoft.ML.OnnxRuntime;
 
 namespace Lift.Ort.Cli;
 
@@ -38,9 +39,29 @@ internal static class Failure
             error.WriteLine($"lift: {Readable(sentence)}");
             return Mendable;
         }
+        if (command?.ModelFile is { } file && Refusal(file) is { } why)
+        {
+            error.WriteLine($"lift: '{file}' is no sound model, ONNX Runtime refuses it too: {Readable(why)} Export it again.");
+            return Mendable;
+        }
         string log = Log(e, command?.LogFolder ?? Path.GetTempPath());
         error.WriteLine($"lift: this is a fault of ours ({e.GetType().Name}: {e.Message.ReplaceLineEndings(" ")}); please report it with {log}");
         return Ours;
+    }
+
+    /// <summary>What ONNX Runtime says against a file; null where it opens it.</summary>
+    private static string? Refusal(string file)
+    {
+        try
+        {
+            using var options = new SessionOptions { GraphOptimizationLevel = GraphOptimizationLevel.ORT_DISABLE_ALL, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL };
+            using var session = new InferenceSession(file, options);
+            return null;
+        }
+        catch (OnnxRuntimeException e)
+        {
+            return $"{Trim(e.Message.Split('\n')[0])}.";
+        }
     }
 
     /// <summary>The sentence for what the user can mend, null for faults of ours.</summary>

@@ -27,6 +27,9 @@ internal abstract class LiftCommand : Command
     /// <summary>The folder in which the log of a fault of ours is left; null (the default) is the system's temporary folder.</summary>
     public string? LogFolder { get; protected set; }
 
+    /// <summary>The ONNX file that the command works on: where ONNX Runtime refuses it too, a failure over it is the file's fault and none of ours.</summary>
+    public string? ModelFile { get; protected set; }
+
     /// <summary>True for a command that watches its token and saves its state when Ctrl-C comes; any other command ends at once.</summary>
     protected virtual bool SavesWhenStopped => false;
 

@@ -21,6 +21,7 @@ internal sealed class InspectCommand : LiftCommand
     protected override void Run(ParseResult line, Output output, CancellationToken stop)
     {
         string path = line.GetValue(model)!;
+        if (File.Exists(path)) ModelFile = path;
         if (Directory.Exists(path)) Folder(ArtifactFolder.Open(path), output);
         else Model(path, ModelSurvey.Of(OnnxFile.Read(path), line.GetValue(scored)), output);
     }

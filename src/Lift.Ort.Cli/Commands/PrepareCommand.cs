@@ -25,6 +25,7 @@ internal sealed class PrepareCommand : LiftCommand
     protected override void Run(ParseResult line, Output output, CancellationToken stop)
     {
         string path = line.GetValue(model)!, directory = line.GetValue(folder)!;
+        ModelFile = path;
         var graph = TrainingGraph.Build(OnnxFile.Read(path), new()
         {
             Loss = loss.Loss(line)!,

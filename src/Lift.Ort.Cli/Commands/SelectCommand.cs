@@ -33,7 +33,6 @@ internal sealed class SelectCommand : LiftCommand
     {
         SelectionOptions options = choices.Read(line);
         Tensor[] weights = Weights(line);
-        if (options.Unreduced([.. weights.Select(w => w.Dims)]) is { } idle) output.Note(idle);
         using IDevice open = Ort.Devices.Device.Open(line.GetValue(device)!);
         using var selector = new MaskSelector(options, open);
         Refresh refresh = selector.Select(weights);
@@ -45,6 +44,7 @@ internal sealed class SelectCommand : LiftCommand
             ["seed"] = options.Seed.ToString(CultureInfo.InvariantCulture),
         });
         RefreshReport total = refresh.Total;
+        if (options.Unreduced([.. weights.Select(w => w.Dims)]) is { } idle) output.Note(idle);
         output.Result(
             new { file = line.GetValue(result), selection = options.Selection, weights = weights.Length, selected = total.K, bound = total.Bound, seconds = total.Seconds },
             console => console.WriteLine(FormattableString.Invariant(

@@ -80,7 +80,7 @@ public sealed class BadInputTests
     [DataRow("new --preset stories260k -o DISK/existing")]
     [DataRow("select model.onnx --density 1 -o DISK/existing")]
     [DataRow("gradients prepared --inputs batch.json -o DISK/existing")]
-    [DataRow("train prepared --data rows.jsonl --tokenizer none -o DISK/run --steps 1 --selection full")]
+    [DataRow("train prepared --data rows.jsonl --tokenizer none -o DISK/run --steps 1 --selection full --quiet")]
     public void Full_disk(string line)
     {
         using SmallDisk disk = SmallDisk.Mount(readOnly: false);

@@ -32,20 +32,20 @@ public sealed class InspectCommandTests
     public void Names_the_node_that_lacks_a_rule()
     {
         using TempFolder folder = TestFiles.Temp();
-        Graph graph = new();
+        Graph graph = new() { Domains = { ["org.pytorch.aten"] = 1 } };
         graph.Inputs.Add(new("x", new(ElementType.Float, new("n", 4))));
         graph.Types["x"] = graph.Inputs[0].Type;
         graph.Initializers.Add("fc.weight", Tensor.From<float>("fc.weight", new float[8], 4, 2));
         graph.Initializers.Add("free.weight", Tensor.From<float>("free.weight", new float[4], 2, 2));
         graph.Nodes.Add(new Node("MatMul", "", ["x", "fc.weight"], ["h"], "product"));
-        graph.Nodes.Add(new Node("Shrink", "", ["h"], ["m"], "odd_one"));
+        graph.Nodes.Add(new Node("ATen", "org.pytorch.aten", ["h"], ["m"], "odd_one"));
         graph.Nodes.Add(new Node("MatMul", "", ["m", "free.weight"], ["logits"], "last"));
         graph.Outputs.Add(new("logits", new(ElementType.Float, new("n", 2))));
         OnnxFile.Write(graph, folder["m.onnx"]);
 
         JsonObject lacking = LiftRun.Here("inspect", folder["m.onnx"], "--json").Good().Json["lacking_rules"]!.AsArray().Single()!.AsObject();
         Assert.AreEqual("odd_one", (string)lacking["node"]!);
-        Assert.AreEqual("Shrink", (string)lacking["op"]!);
+        Assert.AreEqual("org.pytorch.aten.ATen", (string)lacking["op"]!);
         Assert.AreEqual("fc.weight", (string)lacking["weights"]!.AsArray().Single()!);
     }
 }
