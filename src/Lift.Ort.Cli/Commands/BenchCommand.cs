@@ -13,6 +13,7 @@ internal sealed class BenchCommand : Command
         Add(new BenchStepCommand());
         Add(new BenchOptimizerCommand());
         Add(new BenchRefreshCommand());
+        Add(new BenchGraphCommand());
         Add(new BenchGemmCommand());
         Add(new BenchCopyCommand());
     }

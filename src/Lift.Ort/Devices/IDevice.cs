@@ -24,6 +24,14 @@ public interface IDevice : IDisposable
     /// <summary>A tensor's bytes on this device, for reading: where they lie already, where the device can use them there, otherwise a copy.</summary>
     DeviceBuffer<byte> Share(Onnx.Tensor tensor);
 
+    /// <summary>An array's elements on this device, for reading: where they lie already, where the device can use them there, otherwise a copy. The array must not change meanwhile.</summary>
+    DeviceBuffer<T> Share<T>(T[] values) where T : unmanaged
+    {
+        DeviceBuffer<T> copy = Allocate<T>(values.Length);
+        copy.CopyFrom(values);
+        return copy;
+    }
+
     /// <summary>Where this device's buffers lie, for binding them to ONNX Runtime.</summary>
     OrtMemoryInfo MemoryInfo { get; }
 
@@ -75,6 +83,15 @@ public abstract class DeviceBuffer<T>(long length) : IDisposable where T : unman
 
     /// <summary>Copies to host memory, after everything that was queued before.</summary>
     public abstract void CopyTo(Span<T> destination, long offset = 0);
+
+    /// <summary>The elements as a tensor in host memory: where they lie (it then changes with them), or a copy where the host cannot read there.</summary>
+    public virtual unsafe Onnx.Tensor ToHost(string name)
+    {
+        Onnx.Tensor copy = Onnx.Tensor.Empty(name, Onnx.ElementTypes.Of<T>(), [Length]);
+        const int Piece = 1 << 26;
+        for (long at = 0; at < Length; at += Piece) CopyTo(new Span<T>((T*)copy.Data + at, (int)Math.Min(Piece, Length - at)), at);
+        return copy;
+    }
 
     public abstract void Dispose();
 }

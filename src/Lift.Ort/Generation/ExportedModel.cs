@@ -5,6 +5,7 @@ using Lift.Ort.Devices;
 using Lift.Ort.Lowering.Decoders;
 using Lift.Ort.Onnx;
 using Lift.Ort.Onnx.Writing;
+using Lift.Ort.Operators;
 using Lift.Ort.Sessions;
 using Microsoft.ML.OnnxRuntime;
 using Tensor = Lift.Ort.Onnx.Tensor;
@@ -158,9 +159,10 @@ public sealed unsafe class ExportedModel : IDisposable
     private static (InferenceSession Session, Tensor[] Weights) Start(string path, Graph? graph, IDevice device, SessionOptions options)
     {
         Tensor[] narrow = [.. (device.Computes16Bit ? null : graph)?.Initializers.Values.Where(t => t.Type == ElementType.BFloat16) ?? []];
-        return narrow.Length == 0
-            ? (new InferenceSession(path, options), [])
-            : (new InferenceSession(Widening.Run(GraphWriter.ToModel(ArtifactWriter.WithInputs(WithWideCache(graph!), narrow))).ToByteArray(), options), narrow);
+        if (narrow.Length == 0) return (new InferenceSession(path, options), []);
+        TrainingOperators.AddTo(options, device);
+        ModelProto wide = Widening.Run(GraphWriter.ToModel(ArtifactWriter.WithInputs(WithWideCache(graph!), narrow)), operators: true);
+        return (new InferenceSession(wide.ToByteArray(), options), narrow);
     }
 
     /// <summary>A widened model puts its cache out in float32, and so it takes it in.</summary>

@@ -41,5 +41,9 @@ public static class OnnxFile
     /// <param name="replacements">New values by initializer name; element type and dimensions as stored.</param>
     /// <exception cref="LiftException">The source has no such initializer, its type or dimensions differ, or the output cannot be written.</exception>
     public static void Replace(string sourcePath, IReadOnlyDictionary<string, Tensor> replacements, string outputPath) =>
+        Replace(sourcePath, replacements.ToDictionary(r => r.Key, r => NewContent.Of(r.Value)), outputPath);
+
+    /// <summary>The same with values that are made when they are written.</summary>
+    internal static void Replace(string sourcePath, IReadOnlyDictionary<string, NewContent> replacements, string outputPath) =>
         new TensorReplacer(new MappedFile(sourcePath), replacements).Write(outputPath);
 }

@@ -76,6 +76,9 @@ public sealed unsafe class Tensor
         return new Tensor(Name, Type, Dims, buffer.Data, buffer);
     }
 
+    /// <summary>Gives back the memory that reading this tensor took, where its bytes lie in a mapped file; they can be read again.</summary>
+    internal void Forget() => (owner as Reading.MappedFile)?.Forget(Data, ByteLength);
+
     /// <summary>All elements as float32 (float, double, float16, bfloat16, integers and bool), in new memory.</summary>
     public float[] ToFloats()
     {

@@ -25,13 +25,14 @@ internal sealed record Parameter(string Name, string Type, Presence Presence)
 /// <summary>
 /// The signature of an operator in ONNX Runtime's own words, and how a node of it becomes a kernel. Parameters are written
 /// <c>name: type</c>, with <c>?</c> after an optional and <c>*</c> after a repeated name; a type is an element type of ONNX or a variable:
-/// T (float or double; on a GPU float, float16 or bfloat16), U (double with T double, else float), I and L (int64 or int32), S (all four), V (those and bool), any.
+/// T (float or double; on a GPU float, float16 or bfloat16), N (float16 or bfloat16), U (double with T double, else float), I and L (int64 or int32), S (T and I), V (those and bool), any.
 /// </summary>
 internal sealed class OperatorSchema(string name, string[] inputs, string[] outputs, Func<NodeAttributes, OperatorKernel> create)
 {
     private static readonly Dictionary<string, ElementType[]> variables = new()
     {
         ["T"] = [ElementType.Float, ElementType.Double],
+        ["N"] = [ElementType.Float16, ElementType.BFloat16],
         ["I"] = [ElementType.Int64, ElementType.Int32],
         ["L"] = [ElementType.Int64, ElementType.Int32],
         ["S"] = [ElementType.Float, ElementType.Double, ElementType.Int64, ElementType.Int32],

@@ -68,6 +68,7 @@ public static class TrainingOperators
         GatedUnit.Schema,
         GatedUnitGrad.Schema,
         Rotary.Schema,
+        Widen.Schema,
     ];
 
     private static readonly Lazy<OperatorDomain[]> domains =

@@ -20,9 +20,13 @@ internal sealed unsafe class BoundSession : IDisposable
     public BoundSession(ModelProto model, IDevice device, string what, bool trainingOperators = true, Action<SessionOptions>? configure = null)
     {
         this.device = device;
-        if (!device.Computes16Bit) model = Widening.Run(model);
         using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
         device.AddTo(options);
+        if (!device.Computes16Bit)
+        {
+            model = Widening.Run(model, trainingOperators);
+            if (!trainingOperators) options.AddSessionConfigEntry(Widening.LeavesEqualNodesApart.Name, Widening.LeavesEqualNodesApart.Value);
+        }
         if (trainingOperators) TrainingOperators.AddTo(options, device);
         configure?.Invoke(options);
         try

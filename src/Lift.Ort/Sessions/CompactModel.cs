@@ -16,6 +16,12 @@ internal sealed class CompactModel
     private const string Prefix = "lift/"; // keeps our names apart from the model's
     private const string Flat = Prefix + "flat";
     private readonly GraphProto graph;
+    private readonly Dictionary<string, NodeProto> producers = [];
+    private readonly Dictionary<NodeProto, List<NodeProto>> behind = new(ReferenceEqualityComparer.Instance); // nodes to be put right behind another
+    private readonly List<NodeProto> first = [];
+    private readonly HashSet<string> taken = []; // outputs of the graph
+    private readonly HashSet<string> narrow; // inputs of 16 bits
+    private bool hasFlat;
 
     /// <summary>Where a weight's gradient comes out: the chosen entries [k], or the whole gradient in the weight's own dimensions.</summary>
     public IReadOnlyDictionary<string, string> GradientOutputs { get; }
@@ -29,12 +35,16 @@ internal sealed class CompactModel
     {
         Model = training.Clone();
         graph = Model.Graph;
+        narrow = [.. graph.Input.Where(i => (ElementType?)i.Type?.TensorType?.ElemType is ElementType.Float16 or ElementType.BFloat16).Select(i => i.Name)];
         Dictionary<string, string> gradients = TakeAccumulators();
+        foreach (NodeProto node in graph.Node)
+            foreach (string output in node.Output) producers[output] = node;
         List<ValueInfoProto> declared = [.. graph.Output];
         graph.Output.Clear();
         foreach (string output in outputs)
             graph.Output.Add(declared.FirstOrDefault(o => o.Name == output) ?? throw new LiftException($"The training model has no output '{output}'; its outputs are: {string.Join(", ", declared.Select(o => o.Name))}."));
 
+        taken.UnionWith(graph.Output.Select(o => o.Name));
         var compact = new Dictionary<string, string>();
         foreach (var (weight, form) in trained)
         {
@@ -43,6 +53,7 @@ internal sealed class CompactModel
             compact[weight] = form == GradientForm.Chosen ? Choose(weight, gradient) : Whole(weight, gradient);
         }
         GradientOutputs = compact;
+        Insert();
         GraphPruning.KeepOnlyNeeded(Model);
         Inputs = graph.Input.Select(i => i.Name).ToHashSet();
     }
@@ -54,11 +65,13 @@ internal sealed class CompactModel
     private Dictionary<string, string> TakeAccumulators()
     {
         var gradients = new Dictionary<string, string>();
-        foreach (NodeProto node in graph.Node.Where(n => n.OpType == ArtifactNames.Accumulator).ToList())
+        NodeProto[] rest = [.. graph.Node.Where(n => n.OpType != ArtifactNames.Accumulator)];
+        foreach (NodeProto node in graph.Node.Where(n => n.OpType == ArtifactNames.Accumulator))
         {
             if (ArtifactNames.ParameterOfBuffer(node.Input[0]) is { } parameter) gradients[parameter] = node.Input[1];
-            graph.Node.Remove(node);
         }
+        graph.Node.Clear();
+        graph.Node.AddRange(rest);
         return gradients;
     }
 
@@ -68,14 +81,13 @@ internal sealed class CompactModel
     /// </summary>
     private string Choose(string weight, string gradient)
     {
-        if (graph.Initializer.All(i => i.Name != Flat))
-            graph.Initializer.Add(new TensorProto { Name = Flat, DataType = (int)ElementType.Int64, Dims = { 1 }, RawData = ByteString.CopyFrom(BitConverter.GetBytes(-1L)) });
+        if (!hasFlat) graph.Initializer.Add(new TensorProto { Name = Flat, DataType = (int)ElementType.Int64, Dims = { 1 }, RawData = ByteString.CopyFrom(BitConverter.GetBytes(-1L)) });
+        hasFlat = true;
         string flat = $"{Prefix}flat/{weight}", chosen = $"{Prefix}chosen/{weight}";
-        int at = Producer(gradient) + 1;
-        graph.Node.Insert(at, new NodeProto { OpType = "Reshape", Name = flat, Input = { gradient, Flat }, Output = { flat } });
-        string taken = IsNarrow(weight) ? $"{chosen}/narrow" : chosen;
-        graph.Node.Insert(at + 1, new NodeProto { OpType = "Gather", Name = taken, Input = { flat, Positions(weight) }, Output = { taken } });
-        if (IsNarrow(weight)) graph.Node.Insert(at + 2, ToFloat(taken, chosen));
+        string picked = IsNarrow(weight) ? $"{chosen}/narrow" : chosen;
+        Behind(gradient, new NodeProto { OpType = "Reshape", Name = flat, Input = { gradient, Flat }, Output = { flat } });
+        Behind(gradient, new NodeProto { OpType = "Gather", Name = picked, Input = { flat, Positions(weight) }, Output = { picked } });
+        if (IsNarrow(weight)) Behind(gradient, ToFloat(picked, chosen));
         graph.Input.Add(Declare(Positions(weight), ElementType.Int32, $"k/{weight}"));
         graph.Output.Add(Declare(chosen, ElementType.Float, $"k/{weight}"));
         return chosen;
@@ -84,17 +96,16 @@ internal sealed class CompactModel
     /// <summary>The dense gradient itself as an output, in float32; two weights with one gradient value get one copy each.</summary>
     private string Whole(string weight, string gradient)
     {
-        bool taken = graph.Output.Any(o => o.Name == gradient), narrow = IsNarrow(weight);
-        string name = taken || narrow ? $"{Prefix}whole/{weight}" : gradient;
-        if (narrow) graph.Node.Insert(Producer(gradient) + 1, ToFloat(gradient, name));
-        else if (taken) graph.Node.Insert(Producer(gradient) + 1, new NodeProto { OpType = "Identity", Name = name, Input = { gradient }, Output = { name } });
+        bool isTaken = !taken.Add(gradient), isNarrow = IsNarrow(weight);
+        string name = isTaken || isNarrow ? $"{Prefix}whole/{weight}" : gradient;
+        if (isNarrow) Behind(gradient, ToFloat(gradient, name));
+        else if (isTaken) Behind(gradient, new NodeProto { OpType = "Identity", Name = name, Input = { gradient }, Output = { name } });
         graph.Output.Add(Declare(name, ElementType.Float));
         return name;
     }
 
     /// <summary>True for a 16-bit weight: its gradient is 16-bit too, and becomes float32 where it leaves the graph.</summary>
-    private bool IsNarrow(string weight) =>
-        (ElementType?)graph.Input.FirstOrDefault(i => i.Name == weight)?.Type?.TensorType?.ElemType is ElementType.Float16 or ElementType.BFloat16;
+    private bool IsNarrow(string weight) => narrow.Contains(weight);
 
     private static NodeProto ToFloat(string from, string to) => new()
     {
@@ -105,13 +116,19 @@ internal sealed class CompactModel
         Attribute = { new AttributeProto { Name = "to", Type = AttributeProto.Types.AttributeType.Int, I = (long)ElementType.Float } },
     };
 
-    private int Producer(string value)
+    /// <summary>Notes a node that is to run right behind the one that makes <paramref name="value"/>: first of all where that is an input or a constant.</summary>
+    private void Behind(string value, NodeProto node)
     {
-        for (int i = graph.Node.Count - 1; i >= 0; i--)
-        {
-            if (graph.Node[i].Output.Contains(value)) return i;
-        }
-        return -1; // an input or a constant: available from the start
+        if (!producers.TryGetValue(value, out NodeProto? producer)) first.Add(node);
+        else if (behind.TryGetValue(producer, out var others)) others.Add(node);
+        else behind[producer] = [node];
+    }
+
+    private void Insert()
+    {
+        NodeProto[] all = [.. first, .. graph.Node.SelectMany(n => (behind.GetValueOrDefault(n) ?? []).Prepend(n))];
+        graph.Node.Clear();
+        graph.Node.AddRange(all);
     }
 
     private static ValueInfoProto Declare(string name, ElementType type, params ReadOnlySpan<string> dims)

@@ -9,12 +9,13 @@ internal static class GraphPruning
     {
         GraphProto graph = model.Graph;
         var needed = graph.Output.Select(o => o.Name).ToHashSet();
-        for (int i = graph.Node.Count - 1; i >= 0; i--)
+        var used = new HashSet<NodeProto>(ReferenceEqualityComparer.Instance);
+        foreach (NodeProto node in graph.Node.Reverse().Where(n => n.Output.Any(needed.Contains)))
         {
-            NodeProto node = graph.Node[i];
-            if (node.Output.Any(needed.Contains)) needed.UnionWith(Reads(node));
-            else graph.Node.RemoveAt(i);
+            used.Add(node);
+            needed.UnionWith(Reads(node));
         }
+        Keep(graph.Node, used.Contains);
         Keep(graph.Input, v => needed.Contains(v.Name));
         Keep(graph.Initializer, t => needed.Contains(t.Name));
         Keep(graph.SparseInitializer, t => needed.Contains(t.Values.Name));

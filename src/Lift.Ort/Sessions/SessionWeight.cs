@@ -15,6 +15,7 @@ public sealed unsafe class SessionWeight : IDisposable
         (Name, Layer, Dims, Type) = (record.Name, record.Layer, value.Dims, value.Type);
         Memory = device.Allocate<byte>(value.ByteLength);
         CopyFrom(value);
+        value.Forget(); // the copy takes its place
     }
 
     public string Name { get; }

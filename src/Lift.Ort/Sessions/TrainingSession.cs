@@ -107,7 +107,7 @@ public sealed class TrainingSession : IDisposable
             if (!masks.TryGetValue(weight.Name, out int[]? positions) || positions is { Length: 0 }) continue;
             if (positions is not null) CheckPositions(weight, positions);
             bool whole = positions is null || positions.Length == weight.Count;
-            parts.Add(new(weight, length, whole ? weight.Count : positions!.Length, whole ? null : Place(positions!)));
+            parts.Add(new(weight, length, whole ? weight.Count : positions!.Length, whole ? null : device.Share(positions!)));
             length += parts[^1].Count;
         }
         foreach (GradientSlice old in slices ?? []) old.Positions?.Dispose();
@@ -204,13 +204,6 @@ public sealed class TrainingSession : IDisposable
             if (positions[i] < 0 || positions[i] >= weight.Count || (i > 0 && positions[i] <= positions[i - 1]))
                 throw new LiftException($"Position {positions[i]} (entry {i}) in the mask of '{weight.Name}' is wrong: positions ascend from 0 to {weight.Count - 1}.");
         }
-    }
-
-    private DeviceBuffer<int> Place(int[] positions)
-    {
-        DeviceBuffer<int> buffer = device.Allocate<int>(positions.Length);
-        buffer.CopyFrom(positions);
-        return buffer;
     }
 
     /// <summary>Makes the session anew where another set of gradients comes out of it; new positions alone need none.</summary>

@@ -8,25 +8,22 @@ public sealed unsafe class Moments : IDisposable
 {
     private readonly IDevice device;
     private readonly IReadOnlyList<Tensor> weights;
-    private readonly DeviceBuffer<int> positions;
+    private readonly DeviceBuffer<int>?[] positions; // by weight; null where all entries are selected
     private readonly long masterLength;
 
     private Moments(IDevice device, IReadOnlyList<Tensor> weights, IReadOnlyList<Mask> masks)
     {
         if (masks.Count != weights.Count) throw new ArgumentException($"{masks.Count} masks for {weights.Count} weights");
         (this.device, this.weights, Masks) = (device, weights, [.. masks.Select(m => m.Normalized())]);
-        positions = device.Allocate<int>(Masks.Sum(m => m.Positions?.Length ?? 0L));
+        positions = [.. Masks.Select(m => m.Positions is { } chosen ? device.Share(chosen) : null)];
         Segments = new Segment[weights.Count];
-        long at = 0;
         for (int i = 0; i < Segments.Length; i++)
         {
             (Tensor w, Mask mask) = (weights[i], Masks[i]);
             if (mask.Weight != w.Name || mask.Count != w.Count) throw new ArgumentException($"mask '{mask.Weight}' does not belong to weight '{w}'");
-            if (mask.Positions is not null) positions.CopyFrom(mask.Positions, at);
-            nint address = mask.Positions is null ? 0 : positions.Pointer + (nint)(at * sizeof(int));
+            nint address = positions[i]?.Pointer ?? 0;
             bool own = w.Type == ElementType.Float;
             Segments[i] = new Segment((nint)w.Data, w.Type, address, Length, mask.Length, own ? -1 : masterLength);
-            at += mask.Positions?.Length ?? 0;
             Length += mask.Length;
             if (!own) masterLength += mask.Length;
         }
@@ -90,7 +87,7 @@ public sealed unsafe class Moments : IDisposable
 
     public void Dispose()
     {
-        positions.Dispose();
+        foreach (DeviceBuffer<int>? buffer in positions) buffer?.Dispose();
         First.Dispose();
         Second.Dispose();
         Master?.Dispose();

@@ -33,20 +33,32 @@ public sealed unsafe record SparsePatch(string ModelSha256, IReadOnlyList<PatchE
         foreach (var (old, changed) in before.Zip(after))
         {
             if (old.Name != changed.Name || old.Type != changed.Type || !old.Dims.AsSpan().SequenceEqual(changed.Dims)) throw new ArgumentException($"{old} and {changed}");
-            int size = old.Type.Bits() / 8;
-            var positions = new List<int>();
-            for (long i = 0; i < old.Count; i++)
-            {
-                if (!new ReadOnlySpan<byte>(old.Data + i * size, size).SequenceEqual(new ReadOnlySpan<byte>(changed.Data + i * size, size))) positions.Add(checked((int)i));
-            }
-            if (positions.Count == 0) continue;
-            Tensor values = Tensor.Empty($"{old.Name}.values", old.Type, [positions.Count]);
-            for (int i = 0; i < positions.Count; i++) Buffer.MemoryCopy(changed.Data + (long)positions[i] * size, values.Data + (long)i * size, size, size);
-            entries.Add(new PatchEntry(old.Name, old.Dims, Hash(old), Tensor.From<int>($"{old.Name}.positions", positions.ToArray(), positions.Count), values));
-            GC.KeepAlive(old);
-            GC.KeepAlive(changed);
+            if (Difference(old, null, changed) is { } entry) entries.Add(entry);
         }
         return new SparsePatch(modelSha256, entries);
+    }
+
+    /// <summary>The entries of <paramref name="old"/> whose bits differ from the new values at <paramref name="candidates"/> (null: at every position); null where none does.</summary>
+    internal static PatchEntry? Difference(Tensor old, int[]? candidates, Tensor values)
+    {
+        int size = old.Type.Bits() / 8;
+        var changed = new List<(int Position, int Index)>();
+        for (long i = 0; i < values.Count; i++)
+        {
+            long at = candidates?[i] ?? i;
+            if (!new ReadOnlySpan<byte>(old.Data + at * size, size).SequenceEqual(new ReadOnlySpan<byte>(values.Data + i * size, size))) changed.Add((checked((int)at), (int)i));
+        }
+        if (changed.Count == 0) return null;
+        Tensor taken = Tensor.Empty($"{old.Name}.values", old.Type, [changed.Count]), positions = Tensor.Empty($"{old.Name}.positions", ElementType.Int32, [changed.Count]);
+        Span<int> places = positions.AsSpan<int>();
+        for (int i = 0; i < changed.Count; i++)
+        {
+            places[i] = changed[i].Position;
+            Buffer.MemoryCopy(values.Data + (long)changed[i].Index * size, taken.Data + (long)i * size, size, size);
+        }
+        var entry = new PatchEntry(old.Name, old.Dims, Hash(old), positions, taken);
+        GC.KeepAlive(values);
+        return entry;
     }
 
     /// <summary>Writes the patch as a safetensors file.</summary>

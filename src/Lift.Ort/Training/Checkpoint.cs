@@ -97,12 +97,12 @@ public sealed unsafe class Checkpoint
         }
     }
 
-    /// <summary>Takes the state out of a run.</summary>
+    /// <summary>Takes the state out of a run. Moments may be the run's own memory: write or read it before the next step.</summary>
     internal static Checkpoint Capture(long tokens, BatchPosition position, Optimizer optimizer, EntryChoice entries)
     {
         Moments moments = optimizer.Moments;
-        var state = new Dictionary<string, Tensor> { [First] = ToTensor(First, moments.First), [Second] = ToTensor(Second, moments.Second) };
-        if (moments.Master is { } master) state[Master] = ToTensor(Master, master);
+        var state = new Dictionary<string, Tensor> { [First] = moments.First.ToHost(First), [Second] = moments.Second.ToHost(Second) };
+        if (moments.Master is { } master) state[Master] = master.ToHost(Master);
         if (entries.Statistics is { } statistics) state[StatisticName] = statistics.ToTensor();
         foreach (var (weight, basis) in entries.Selector.Bases) state[$"basis.{weight}"] = basis;
         return new Checkpoint
@@ -137,8 +137,18 @@ public sealed unsafe class Checkpoint
     internal Tensor Apply(int index, Tensor original)
     {
         Tensor copy = original.Copy();
+        original.Forget();
         Put(copy, Touched[index], Values[index]);
         return copy;
+    }
+
+    /// <summary>What <see cref="Apply"/> changes of <paramref name="original"/>; null where nothing.</summary>
+    internal PatchEntry? Difference(Tensor original, int index)
+    {
+        CheckFits(original, Touched[index], Values[index]);
+        PatchEntry? entry = SparsePatch.Difference(original, Touched[index].Positions, Values[index]);
+        original.Forget();
+        return entry;
     }
 
     private ReadOnlySpan<float> Floats(string name) => State[name].AsSpan<float>();
@@ -152,9 +162,14 @@ public sealed unsafe class Checkpoint
         return values;
     }
 
-    private static void Put(Tensor weight, Mask mask, Tensor values)
+    private static void CheckFits(Tensor weight, Mask mask, Tensor values)
     {
         if (weight.Type != values.Type || values.Count != mask.Length) throw new LiftException($"The checkpoint has {values.TensorType} for the {mask.Length} trained entries of '{weight.Name}', which is {weight.TensorType}; it is damaged or of another model.");
+    }
+
+    private static void Put(Tensor weight, Mask mask, Tensor values)
+    {
+        CheckFits(weight, mask, values);
         if (mask.Positions is not { } positions) values.AsSpan<byte>().CopyTo(weight.AsSpan<byte>());
         else if (weight.Type == ElementType.Float) Scatter(values.AsSpan<float>(), positions, weight.AsSpan<float>());
         else Scatter(values.AsSpan<ushort>(), positions, weight.AsSpan<ushort>());
@@ -168,13 +183,6 @@ public sealed unsafe class Checkpoint
     private static void Scatter<T>(ReadOnlySpan<T> values, int[] positions, Span<T> weight)
     {
         for (int i = 0; i < positions.Length; i++) weight[positions[i]] = values[i];
-    }
-
-    private static Tensor ToTensor(string name, DeviceBuffer<float> buffer)
-    {
-        Tensor tensor = Tensor.Empty(name, ElementType.Float, [buffer.Length]);
-        buffer.CopyTo(tensor.AsSpan<float>());
-        return tensor;
     }
 
     private static string Text(long number) => number.ToString(CultureInfo.InvariantCulture);

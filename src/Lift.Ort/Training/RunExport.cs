@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using Lift.Ort.Artifacts;
 using Lift.Ort.Onnx;
+using Lift.Ort.Onnx.Writing;
 using Lift.Ort.Sparse;
 
 namespace Lift.Ort.Training;
@@ -25,9 +26,9 @@ public static class RunExport
         if (Path.GetFullPath(model) == Path.GetFullPath(original)) throw new LiftException($"'{model}' is the original model itself; name another file.");
 
         Tensor[] before = [.. state.Masks.Select(m => Parameter(artifacts, m.Weight))];
-        Tensor[] after = [.. before.Select((w, i) => state.Apply(i, w))];
-        SparsePatch difference = SparsePatch.Difference(before, after, sha256);
-        OnnxFile.Replace(original, after.ToDictionary(w => w.Name), model);
+        // One weight at a time: neither the trained weights nor what is made of them are in memory together.
+        var difference = new SparsePatch(sha256, [.. before.Select(state.Difference).OfType<PatchEntry>()]);
+        OnnxFile.Replace(original, before.Index().ToDictionary(w => w.Item.Name, w => new NewContent(w.Item.Type, w.Item.Dims, () => state.Apply(w.Index, w.Item))), model);
         if (patch is not null) difference.Save(patch);
         return difference;
     }

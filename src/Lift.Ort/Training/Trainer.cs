@@ -91,7 +91,7 @@ public sealed class Trainer : IDisposable
         if (savedStep != Step) Save(); // stopped between two checkpoints
     }
 
-    /// <summary>The state after the last step: all that <see cref="Restore"/> needs to go on as if never stopped.</summary>
+    /// <summary>The state after the last step: all that <see cref="Restore"/> needs to go on as if never stopped. To be written before the next step, whose memory it shares.</summary>
     public Checkpoint Capture() => Checkpoint.Capture(Tokens, position, optimizer, entries);
 
     /// <summary>Goes back to a saved state. The session must hold the weights that the run began with.</summary>

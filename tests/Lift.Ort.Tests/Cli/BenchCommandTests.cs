@@ -69,6 +69,19 @@ public sealed class BenchRefreshCommandTests
 }
 
 [TestClass]
+public sealed class BenchGraphCommandTests
+{
+    [TestMethod]
+    public void Reports_the_curve()
+    {
+        JsonObject[] lines = Bench.Lines("graph", "--nodes", "100", "300", "--repeats", "1", "--warmup", "0");
+        Assert.HasCount(2, lines);
+        foreach (JsonObject line in lines) Assert.AreEqual((double)line["median_s"]! * 1e6 / (int)line["nodes"]!, (double)line["us_per_node"]!, 1e-3 * (double)line["us_per_node"]!);
+        Assert.IsTrue((int)lines[1]["nodes"]! >= 2 * (int)lines[0]["nodes"]! && (int)lines[1]["training_nodes"]! > (int)lines[1]["nodes"]!);
+    }
+}
+
+[TestClass]
 public sealed class BenchGemmCommandTests
 {
     [TestMethod]

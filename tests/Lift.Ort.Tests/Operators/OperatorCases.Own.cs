@@ -53,5 +53,15 @@ internal static partial class OperatorCases
         }
     }
 
+    /// <summary>Every float16 number, and bfloat16 numbers of all sizes.</summary>
+    private static IEnumerable<OperatorCase> Widen()
+    {
+        double[] halves = [.. Enumerable.Range(0, 1 << 16).Select(b => (double)BitConverter.UInt16BitsToHalf((ushort)b)).Where(double.IsFinite)];
+        double[] tops = [.. Enumerable.Range(0, 1 << 16).Select(b => (double)BitConverter.UInt32BitsToSingle((uint)b << 16)).Where(v => double.IsFinite(v) && Math.Abs(v) < 1e30)];
+        foreach (var (type, all) in new[] { (ElementType.Float16, halves), (ElementType.BFloat16, tops) })
+            foreach (double[] values in new[] { all, all[^37..], [] })
+                yield return new(Own("Widen", ("use", 3)), [new TestTensor(type, [values.Length], values)], new TestTensor(ElementType.Float, [values.Length], values)) { HasFallback = false, Tolerance = 0 };
+    }
+
     private static OneNode Own(string op, params (string, object)[] attributes) => new(op, attributes) { Domain = "lift.ort" };
 }

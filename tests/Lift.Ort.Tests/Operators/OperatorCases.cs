@@ -48,6 +48,7 @@ internal static partial class OperatorCases
         ["GatedUnit"] = GatedUnit,
         ["GatedUnitGrad"] = GatedUnitGrad,
         ["Rotary"] = Rotary,
+        ["Widen"] = Widen,
     };
 
     /// <summary>The cases of an operator.</summary>

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Lift.Ort.Onnx;
 using Microsoft.ML.OnnxRuntime;
 
@@ -26,6 +27,8 @@ public sealed class CpuDevice : IDevice
     public DeviceBuffer<T> Allocate<T>(long length) where T : unmanaged => new CpuBuffer<T>(length);
 
     public DeviceBuffer<byte> Share(Tensor tensor) => new SharedTensor(tensor);
+
+    public DeviceBuffer<T> Share<T>(T[] values) where T : unmanaged => new SharedArray<T>(values);
 
     /// <summary>Sets the thread count, forbids spinning (it takes the core from managed code) and turns memory patterns off (lower peak).</summary>
     public void AddTo(SessionOptions options)
@@ -57,6 +60,8 @@ public sealed unsafe class CpuBuffer<T>(long length) : DeviceBuffer<T>(length) w
 
     public override void CopyTo(Span<T> destination, long offset = 0) => From(offset)[..destination.Length].CopyTo(destination);
 
+    public override Tensor ToHost(string name) => new(name, ElementTypes.Of<T>(), [Length], memory.Data, memory);
+
     public override void Dispose() => memory.Dispose();
 
     /// <summary>The elements from <paramref name="offset"/> on, as many of them as a span can hold.</summary>
@@ -78,4 +83,24 @@ internal sealed unsafe class SharedTensor(Tensor tensor) : DeviceBuffer<byte>(te
     public override void CopyTo(Span<byte> destination, long offset = 0) => new ReadOnlySpan<byte>(tensor.Data + offset, destination.Length).CopyTo(destination);
 
     public override void Dispose() { }
+}
+
+/// <summary>An array's memory seen as a buffer of the CPU device, where it lies; the array is pinned until this is disposed or collected.</summary>
+internal sealed unsafe class SharedArray<T>(T[] values) : DeviceBuffer<T>(values.Length) where T : unmanaged
+{
+    private GCHandle pin = GCHandle.Alloc(values, GCHandleType.Pinned);
+
+    public override nint Pointer => pin.AddrOfPinnedObject();
+
+    public override void CopyFrom(ReadOnlySpan<T> source, long offset = 0) => throw new NotSupportedException("the array is shared for reading");
+
+    public override void CopyTo(Span<T> destination, long offset = 0) => values.AsSpan((int)offset, destination.Length).CopyTo(destination);
+
+    public override void Dispose()
+    {
+        if (pin.IsAllocated) pin.Free();
+        GC.SuppressFinalize(this);
+    }
+
+    ~SharedArray() => Dispose();
 }

@@ -1,9 +1,10 @@
 using System.IO.MemoryMappedFiles;
+using System.Runtime.InteropServices;
 
 namespace Lift.Ort.Onnx.Reading;
 
 /// <summary>A whole file as read-only memory, of any size. The mapping ends when nothing refers to this object any more; a file that is renamed over stays mapped.</summary>
-internal sealed unsafe class MappedFile
+internal sealed unsafe partial class MappedFile
 {
     private readonly MemoryMappedViewAccessor? view; // its handle unmaps when collected
 
@@ -34,4 +35,16 @@ internal sealed unsafe class MappedFile
     public long Length { get; }
 
     public byte* Data => view is null ? null : (byte*)view.SafeMemoryMappedViewHandle.DangerousGetHandle() + view.PointerOffset;
+
+    /// <summary>Gives back the memory of these pages: they count as this process's no more, and are read from the file again when they are next touched. Does nothing where the system cannot.</summary>
+    public void Forget(byte* data, long length)
+    {
+        long page = Environment.SystemPageSize, start = ((long)data + page - 1) / page * page, end = ((long)data + length) / page * page;
+        if (OperatingSystem.IsLinux() && end > start) _ = AdviseMemory((nint)start, (nuint)(end - start), DontNeed);
+    }
+
+    private const int DontNeed = 4;
+
+    [LibraryImport("libc", EntryPoint = "madvise")]
+    private static partial int AdviseMemory(nint address, nuint length, int advice);
 }

@@ -6,16 +6,16 @@ namespace Lift.Ort.Onnx.Writing;
 /// The external data of a model that is re-emitted: all files that it refers to, copied behind one another into one, with the new bytes in their place.
 /// A tensor that shares its stretch with another one gets its new bytes at the end instead, so that the other keeps its own.
 /// </summary>
-internal sealed unsafe class ExternalCopies(string modelPath)
+internal sealed class ExternalCopies(string modelPath)
 {
     private const long Page = 4096;
 
     private readonly ExternalData data = new(modelPath);
     private readonly List<Use> uses = [];
     private readonly List<(PatchedCopy Copy, long Base)> files = [];
-    private readonly List<(Tensor Tensor, long At)> appended = [];
+    private readonly List<(NewContent Content, long At)> appended = [];
 
-    private sealed record Use(long Message, MappedFile File, long Offset, long Length, Tensor? Replacement)
+    private sealed record Use(long Message, MappedFile File, long Offset, long Length, NewContent? Replacement)
     {
         public long Place { get; set; }
     }
@@ -23,7 +23,7 @@ internal sealed unsafe class ExternalCopies(string modelPath)
     public bool IsUsed => uses.Count > 0;
 
     /// <param name="message">Where the tensor's message begins in the model file: its identity.</param>
-    public void Add(long message, TensorProto tensor, Tensor? replacement)
+    public void Add(long message, TensorProto tensor, NewContent? replacement)
     {
         long count = tensor.Dims.Aggregate(1L, (n, d) => checked(n * Math.Max(0, d)));
         long length = ((ElementType)tensor.DataType).ByteLength(count);
@@ -52,14 +52,14 @@ internal sealed unsafe class ExternalCopies(string modelPath)
                 Use use = here[i];
                 bool shared = use.Offset < reached || (i + 1 < here.Count && here[i + 1].Offset < use.Offset + use.Length);
                 reached = Math.Max(reached, use.Offset + use.Length);
-                if (use.Replacement is not { } tensor || use.Length == 0) continue;
+                if (use.Replacement is not { } content || use.Length == 0) continue;
                 if (!shared)
                 {
-                    copy.Put(use.Offset, use.Length, tensor);
+                    copy.Put(use.Offset, use.Length, content);
                     continue;
                 }
                 use.Place = Aligned(end);
-                appended.Add((tensor, use.Place));
+                appended.Add((content, use.Place));
                 end = use.Place + use.Length;
             }
         }
@@ -78,11 +78,10 @@ internal sealed unsafe class ExternalCopies(string modelPath)
             Pad(to, start);
             copy.WriteTo(to);
         }
-        foreach (var (tensor, at) in appended)
+        foreach (var (content, at) in appended)
         {
             Pad(to, at);
-            PatchedCopy.Copy(tensor.Data, 0, tensor.ByteLength, to);
-            GC.KeepAlive(tensor);
+            content.WriteTo(to, 0, content.ByteLength);
         }
     }
 

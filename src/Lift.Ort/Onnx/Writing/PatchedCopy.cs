@@ -7,31 +7,41 @@ internal sealed unsafe class PatchedCopy(MappedFile source)
 {
     private const int Piece = 1 << 24;
 
-    private readonly SortedDictionary<long, (long Length, byte[]? Bytes, Tensor? Tensor, long From)> edits = [];
+    private readonly SortedDictionary<long, (long Length, byte[]? Bytes, NewContent? Content, long From)> edits = [];
 
     public MappedFile Source => source;
 
     public void Put(long offset, long length, byte[] bytes) => edits[offset] = (length, bytes, null, 0);
 
-    /// <summary>Replaces <paramref name="length"/> bytes by as many of <paramref name="tensor"/>, beginning at its byte <paramref name="from"/>.</summary>
-    public void Put(long offset, long length, Tensor tensor, long from = 0) => edits[offset] = (length, null, tensor, from);
+    /// <summary>Replaces <paramref name="length"/> bytes by as many of <paramref name="content"/>, beginning at its byte <paramref name="from"/>.</summary>
+    public void Put(long offset, long length, NewContent content, long from = 0) => edits[offset] = (length, null, content, from);
 
     public void WriteTo(Stream to)
     {
         long at = 0;
         foreach (var (offset, edit) in edits)
         {
-            Copy(source.Data, at, offset, to);
+            Copy(at, offset, to);
             if (edit.Bytes is not null) to.Write(edit.Bytes);
-            else Copy(edit.Tensor!.Data, edit.From, edit.From + edit.Length, to);
-            GC.KeepAlive(edit.Tensor);
+            else edit.Content!.WriteTo(to, edit.From, edit.Length);
             at = offset + edit.Length;
         }
-        Copy(source.Data, at, source.Length, to);
+        Copy(at, source.Length, to);
     }
 
     public static void Copy(byte* data, long from, long end, Stream to)
     {
         for (; from < end; from += Piece) to.Write(new ReadOnlySpan<byte>(data + from, (int)Math.Min(Piece, end - from)));
+    }
+
+    /// <summary>Copies a stretch of the source and gives its memory back on the way.</summary>
+    private void Copy(long from, long end, Stream to)
+    {
+        for (; from < end; from += Piece)
+        {
+            long next = Math.Min(from + Piece, end);
+            Copy(source.Data, from, next, to);
+            source.Forget(source.Data + from, next - from);
+        }
     }
 }

@@ -14,13 +14,13 @@ internal sealed unsafe class TensorReplacer
     private const int MaxDepth = 90;
 
     private readonly MappedFile source;
-    private readonly IReadOnlyDictionary<string, Tensor> replacements;
+    private readonly IReadOnlyDictionary<string, NewContent> replacements;
     private readonly PatchedCopy copy;
     private readonly HashSet<string> found = [];
     private readonly ExternalCopies external;
     private readonly IReadOnlyDictionary<string, string> inside; // names of subgraphs' weights by place
 
-    public TensorReplacer(MappedFile source, IReadOnlyDictionary<string, Tensor> replacements)
+    public TensorReplacer(MappedFile source, IReadOnlyDictionary<string, NewContent> replacements)
     {
         (this.source, this.replacements, copy) = (source, replacements, new PatchedCopy(source));
         external = new ExternalCopies(source.Path);
@@ -136,10 +136,10 @@ internal sealed unsafe class TensorReplacer
         return (TensorProto.Parser.ParseFrom(described.WrittenSpan), values);
     }
 
-    private Tensor? Replacement(TensorProto tensor, Message place)
+    private NewContent? Replacement(TensorProto tensor, Message place)
     {
         string? name = place.Main ? place.Constant ?? tensor.Name : inside.GetValueOrDefault(place.Place);
-        if (name is null || !replacements.TryGetValue(name, out Tensor? value)) return null;
+        if (name is null || !replacements.TryGetValue(name, out NewContent? value)) return null;
         found.Add(name);
         if ((int)value.Type != tensor.DataType || !value.Dims.SequenceEqual(tensor.Dims))
         {
@@ -151,12 +151,12 @@ internal sealed unsafe class TensorReplacer
     private long EditTensor(WireField message, Message place, string dataName)
     {
         (TensorProto tensor, List<WireField> values) = Describe(message);
-        Tensor? value = Replacement(tensor, place);
+        NewContent? value = Replacement(tensor, place);
         if (tensor.DataLocation == TensorProto.Types.DataLocation.External) return EditLocation(message, tensor, dataName);
         return value is null ? 0 : EditValues(place.Constant ?? tensor.Name, values, value);
     }
 
-    private long EditValues(string name, List<WireField> fields, Tensor value)
+    private long EditValues(string name, List<WireField> fields, NewContent value)
     {
         int number = fields.Any(f => f.Number == 9 && f.Length > 0) ? 9 : value.Type switch
         {
@@ -167,7 +167,7 @@ internal sealed unsafe class TensorReplacer
             _ => 5,
         };
         List<WireField> stored = [.. fields.Where(f => f.Number == number)];
-        if (number is 5 or 7 or 11) return EditVarints(stored, number, value);
+        if (number is 5 or 7 or 11) return EditVarints(stored, number, value.Make());
         if (number == 9) stored = [stored[^1]];
         if (stored.Sum(f => f.Length) != value.ByteLength) throw new LiftException($"Initializer '{name}' of '{source.Path}' holds {stored.Sum(f => f.Length)} bytes where its type and dimensions ask for {value.ByteLength}.");
         long from = 0;
@@ -225,7 +225,7 @@ internal sealed unsafe class TensorReplacer
     /// <summary>The forms <c>value_float</c> and <c>value_floats</c> of a Constant: four bytes each, alone or packed.</summary>
     private void EditFloats(long start, long end, string constant)
     {
-        if (!replacements.TryGetValue(constant, out Tensor? value) || value.Type != ElementType.Float) return;
+        if (!replacements.TryGetValue(constant, out NewContent? value) || value.Type != ElementType.Float) return;
         var fields = new List<WireField>();
         var reader = new WireReader(source, start, end);
         while (reader.Next(out WireField field))

@@ -27,6 +27,7 @@ internal static class Fusion
             foreach (NodeProto node in graph.Nodes)
                 if (graph.Contains(node) && apply(graph, node)) counts[name]++;
         }
+        graph.Commit();
         foreach (string domain in new[] { OperatorSchema.OwnDomain, "com.microsoft" })
         {
             if (counts.Values.Any(c => c > 0) && model.OpsetImport.All(o => o.Domain != domain)) model.OpsetImport.Add(new OperatorSetIdProto { Domain = domain, Version = 1 });

@@ -7,19 +7,32 @@ namespace Lift.Ort.Sessions.Fusions;
 internal sealed class FusionGraph
 {
     private readonly GraphProto graph;
-    private Dictionary<string, NodeProto> makers = [];
-    private Dictionary<string, List<NodeProto>> readers = [];
-    private Dictionary<string, TensorProto> constants = [];
-    private HashSet<string> outputs = [];
+    private readonly Dictionary<string, NodeProto> makers = [];
+    private readonly Dictionary<string, List<NodeProto>> readers = [];
+    private readonly Dictionary<string, TensorProto> constants;
+    private readonly Dictionary<string, ValueInfoProto> inputs;
+    private readonly HashSet<string> outputs;
+    private readonly Dictionary<NodeProto, List<NodeProto>> inserted = new(ReferenceEqualityComparer.Instance);
+    private readonly HashSet<NodeProto> gone = new(ReferenceEqualityComparer.Instance);
 
     public FusionGraph(GraphProto graph)
     {
         this.graph = graph;
-        Index();
+        constants = graph.Initializer.ToDictionary(t => t.Name);
+        inputs = graph.Input.ToDictionary(i => i.Name);
+        outputs = [.. graph.Output.Select(o => o.Name)];
+        foreach (NodeProto node in graph.Node) Index(node);
     }
 
     /// <summary>The nodes as they are now; replacing does not disturb a walk over this copy.</summary>
-    public NodeProto[] Nodes => [.. graph.Node];
+    public NodeProto[] Nodes
+    {
+        get
+        {
+            Commit();
+            return [.. graph.Node];
+        }
+    }
 
     public bool Contains(NodeProto node) => node.Output.Count > 0 && makers.TryGetValue(node.Output.First(o => o.Length > 0), out NodeProto? maker) && ReferenceEquals(maker, node);
 
@@ -58,7 +71,7 @@ internal sealed class FusionGraph
     public long[]? Dims(string value)
     {
         if (constants.TryGetValue(value, out TensorProto? tensor)) return [.. tensor.Dims];
-        var shape = graph.Input.FirstOrDefault(i => i.Name == value)?.Type?.TensorType?.Shape;
+        var shape = inputs.GetValueOrDefault(value)?.Type?.TensorType?.Shape;
         return shape is not null && shape.Dim.All(d => d.HasDimValue) ? [.. shape.Dim.Select(d => d.DimValue)] : null;
     }
 
@@ -86,24 +99,52 @@ internal sealed class FusionGraph
     /// <summary>Puts <paramref name="made"/> in the place of <paramref name="at"/>, removes the nodes of the chain, and lets readers of a key of <paramref name="renamed"/> read its value.</summary>
     public void Replace(NodeProto at, IEnumerable<NodeProto> removed, NodeProto made, IReadOnlyDictionary<string, string>? renamed = null)
     {
-        graph.Node.Insert(graph.Node.IndexOf(at), made);
-        var gone = new HashSet<NodeProto>(removed, ReferenceEqualityComparer.Instance);
-        NodeProto[] kept = [.. graph.Node.Where(n => !gone.Contains(n))];
-        graph.Node.Clear();
-        graph.Node.AddRange(kept);
-        foreach (NodeProto node in kept)
+        if (!inserted.TryGetValue(at, out var before)) inserted[at] = before = [];
+        before.Add(made);
+        foreach (NodeProto node in removed)
         {
-            for (int i = 0; renamed is not null && i < node.Input.Count; i++)
-                if (renamed.TryGetValue(node.Input[i], out string? name)) node.Input[i] = name;
+            if (!gone.Add(node)) continue;
+            foreach (string input in Inputs(node)) readers[input].Remove(node);
+            foreach (string output in node.Output.Where(o => makers.TryGetValue(o, out NodeProto? maker) && ReferenceEquals(maker, node))) makers.Remove(output);
         }
-        Index();
+        Index(made);
+        foreach (var (value, name) in renamed ?? new Dictionary<string, string>())
+        {
+            foreach (NodeProto reader in Readers(value).ToArray())
+            {
+                for (int i = 0; i < reader.Input.Count; i++)
+                    if (reader.Input[i] == value) reader.Input[i] = name;
+                readers[value].Remove(reader);
+                if (!ListOf(name).Contains(reader)) ListOf(name).Add(reader);
+            }
+        }
     }
 
-    private void Index()
+    /// <summary>Puts the changes into the graph, in one walk: a change at a time would cost the square of the nodes.</summary>
+    public void Commit()
     {
-        makers = graph.Node.SelectMany(n => n.Output.Where(o => o.Length > 0).Select(o => (o, n))).ToDictionary(p => p.o, p => p.n);
-        readers = graph.Node.SelectMany(n => n.Input.Where(i => i.Length > 0).Distinct().Select(i => (i, n))).GroupBy(p => p.i).ToDictionary(g => g.Key, g => g.Select(p => p.n).ToList());
-        constants = graph.Initializer.ToDictionary(t => t.Name);
-        outputs = [.. graph.Output.Select(o => o.Name)];
+        if (inserted.Count == 0) return;
+        var nodes = new List<NodeProto>(graph.Node.Count);
+        foreach (NodeProto node in graph.Node) Emit(node, nodes);
+        graph.Node.Clear();
+        graph.Node.AddRange(nodes);
+        inserted.Clear();
+        gone.Clear();
+    }
+
+    private void Emit(NodeProto node, List<NodeProto> to)
+    {
+        foreach (NodeProto made in inserted.GetValueOrDefault(node) ?? []) Emit(made, to);
+        if (!gone.Contains(node)) to.Add(node);
+    }
+
+    private static IEnumerable<string> Inputs(NodeProto node) => node.Input.Where(i => i.Length > 0).Distinct();
+
+    private List<NodeProto> ListOf(string value) => readers.TryGetValue(value, out var list) ? list : readers[value] = [];
+
+    private void Index(NodeProto node)
+    {
+        foreach (string output in node.Output.Where(o => o.Length > 0)) makers[output] = node;
+        foreach (string input in Inputs(node)) ListOf(input).Add(node);
     }
 }
