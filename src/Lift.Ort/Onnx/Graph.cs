@@ -65,11 +65,14 @@ public sealed class Graph
         return values.Length > 0 || (ContentOf(name) is { Length: 0 });
     }
 
-    /// <summary>The elements of an integer or bool value as numbers or symbols, unknown ones included; null when nothing is known of them.</summary>
-    internal Dim[]? ContentOf(string name)
+    /// <summary>The elements of an integer or bool value of rank 0 or 1 as numbers or symbols, unknown ones included; null when nothing is known of them.</summary>
+    internal Dim[]? ContentOf(string name) => TypeOf(name).Rank > 1 ? null : ElementsOf(name);
+
+    /// <summary>As <see cref="ContentOf"/> for any rank, row by row.</summary>
+    internal Dim[]? ElementsOf(string name)
     {
         if (!Initializers.TryGetValue(name, out Tensor? tensor)) return Contents.GetValueOrDefault(name);
-        if (tensor.Dims.Length > 1 || tensor.Count > Inference.Inferred.MaxContent) return null;
+        if (tensor.Count > Inference.Inferred.MaxContent) return null;
         return tensor.Type switch
         {
             ElementType.Int64 or ElementType.Int32 => Array.ConvertAll(tensor.ToLongs(), v => (Dim)v),

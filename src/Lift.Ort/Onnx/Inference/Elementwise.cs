@@ -15,7 +15,7 @@ internal static class Elementwise
     static void Identity(Inferred n)
     {
         n.Y(n.X(0));
-        n.Content(n.Content(0));
+        n.Content(n.Elements(0));
     }
 
     [Infers("BitwiseNot")]
@@ -56,7 +56,7 @@ internal static class Elementwise
         n.Y(to, n.Shape(0));
         ElementType from = n.Element();
         bool integers = from is ElementType.Int64 or ElementType.Int32 or ElementType.Bool && to is ElementType.Int64 or ElementType.Int32;
-        if (integers) n.Content(n.Content(0));
+        if (integers) n.Content(n.Elements(0));
     }
 
     [Infers("CastLike")]

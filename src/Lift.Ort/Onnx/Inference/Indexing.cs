@@ -39,18 +39,20 @@ internal static class Indexing
             dims[axis] = starts is null || ends is null || steps is null ? Dim.Unknown : Length(s[axis], starts[i], ends[i], steps[i]);
         }
         n.Y(n.Element(), new Shape([.. dims]));
-        if (n.Content(0) is { } content && dims.Length == 1 && axes.Length == 1 && n.Longs(1) is [var start] && n.Longs(2) is [var end] && steps is [var step])
+        if (n.Elements(0) is { } elements && (s.IsStatic || s.Rank == 1) && axes.Length == 1 && n.Longs(1) is [var start] && n.Longs(2) is [var end] && steps is [not 0])
         {
-            n.Content(Pick(content, start, end, step));
+            int axis = (int)(axes[0] < 0 ? axes[0] + s.Rank : axes[0]);
+            n.Content(Pick(elements, s.Rank == 1 ? elements.Length : (int)s[axis].Value!.Value, (int)(s.Rank == 1 ? 1 : s.Dims.Skip(axis + 1).Aggregate(1L, (c, d) => c * d.Value!.Value)), start, end, steps[0]));
         }
     }
 
-    private static Dim[] Pick(Dim[] content, long start, long end, long step)
+    /// <summary>The elements that a slice of one axis takes: the axis is <paramref name="length"/> long, and one step along it is <paramref name="inner"/> elements.</summary>
+    private static Dim[] Pick(Dim[] elements, int length, int inner, long start, long end, long step)
     {
-        long length = content.Length;
         var result = new List<Dim>();
         (start, end) = Bounds(length, start, end, step);
-        for (long i = start; step > 0 ? i < end : i > end; i += step) result.Add(content[i]);
+        for (int outer = 0; outer < elements.Length; outer += Math.Max(1, length * inner))
+            for (long i = start; step > 0 ? i < end : i > end; i += step) result.AddRange(elements.Skip((int)(outer + (i * inner))).Take(inner));
         return [.. result];
     }
 

@@ -28,6 +28,9 @@ internal sealed class Inferred(Graph graph, Node node)
     /// <summary>The elements of an integer or bool input of rank 0 or 1, as far as they are known.</summary>
     public Dim[]? Content(int input) => node.Input(input) is { } name ? graph.ContentOf(name) : null;
 
+    /// <summary>As <see cref="Content(int)"/> for any rank, row by row: for rules that keep track of the order.</summary>
+    public Dim[]? Elements(int input) => node.Input(input) is { } name ? graph.ElementsOf(name) : null;
+
     /// <summary>The elements of an integer input when all are numbers.</summary>
     public long[]? Longs(int input) => node.Input(input) is { } name && graph.TryGetLongs(name, out long[] values) ? values : null;
 

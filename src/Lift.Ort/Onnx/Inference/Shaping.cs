@@ -50,7 +50,7 @@ internal static class Shaping
             else if (dims.Count(d => d == Dim.Unknown) == 1) { int i = Array.IndexOf(dims, Dim.Unknown); dims[i] = Rest(from.Dims, dims.Where((_, j) => j != i)); }
         }
         n.Y(n.Element(), new Shape([.. dims]));
-        if (dims.Length <= 1 && n.Shape(0)?.Rank <= 1) n.Content(n.Content(0));
+        n.Content(n.Elements(0));
     }
 
     /// <summary>The dimension that is left of <paramref name="all"/> elements beside <paramref name="others"/>; equal dimensions cancel first, unknown ones too.</summary>
@@ -83,7 +83,21 @@ internal static class Shaping
         Shape? s = n.Shape(0);
         if (n.Node.Ints("perm") is { } perm) n.Y(n.Element(), s is null ? new Shape([.. new Dim[perm.Length]]) : new Shape([.. perm.Select(p => s.Dims[(int)p])]));
         else n.Y(n.Element(), s is null ? null : new Shape([.. s.Dims.Reverse()]));
-        if (s?.Rank <= 1) n.Content(n.Content(0));
+        if (s is { IsStatic: true } && n.Elements(0) is { } elements) n.Content(Turned(elements, s, n.Node.Ints("perm") ?? [.. Enumerable.Range(0, s.Rank).Reverse().Select(i => (long)i)]));
+    }
+
+    /// <summary>Elements, row by row, after their axes are permuted.</summary>
+    private static Dim[] Turned(Dim[] elements, Shape shape, long[] permutation)
+    {
+        var result = new Dim[elements.Length];
+        long[] dims = [.. shape.Dims.Select(d => d.Value!.Value)], steps = new long[dims.Length], at = new long[dims.Length];
+        for (int i = dims.Length - 1, step = 1; i >= 0; step *= (int)dims[i--]) steps[i] = step;
+        for (int k = 0; k < result.Length; k++)
+        {
+            result[k] = elements[permutation.Select((p, i) => at[i] * steps[p]).Sum()];
+            for (int i = permutation.Length - 1; i >= 0 && ++at[i] == dims[permutation[i]]; i--) at[i] = 0;
+        }
+        return result;
     }
 
     [Infers("Squeeze")]
@@ -97,7 +111,7 @@ internal static class Shaping
             return;
         }
         n.Y(n.Element(), new Shape([.. s.Dims.Where((d, i) => given ? !axes!.Contains(i) && !axes!.Contains(i - s.Rank) : d.Value != 1)]));
-        n.Content(n.Content(0));
+        n.Content(n.Elements(0));
     }
 
     [Infers("Unsqueeze")]
@@ -118,7 +132,7 @@ internal static class Shaping
             if (!isNew[i]) dims[i] = s[from++];
         }
         n.Y(n.Element(), new Shape([.. dims]));
-        if (rank <= 1) n.Content(n.Content(0));
+        n.Content(n.Elements(0));
     }
 
     [Infers("Concat", "com.microsoft.ConcatTraining")]
