@@ -14,8 +14,7 @@ public sealed record ModelSurvey(Graph Graph, string? Scored, IReadOnlyList<Surv
     /// <exception cref="LiftException">There is no output of this name.</exception>
     public static ModelSurvey Of(Graph graph, string? output)
     {
-        bool none = output is null && graph.Outputs.TrueForAll(o => o.Name != "logits" && !graph.TypeOf(o.Name).Element.IsFloat() && !o.Type.Element.IsFloat());
-        string? scored = none ? null : TrainingGraph.ScoredOutput(graph, output);
+        string? scored = ScoredValue.Find(graph, output, null);
         Graph lowered = LoweredGraph.Of(graph);
         var catalog = WeightCatalog.Find(lowered, scored);
         var reaching = scored is null ? [] : BackwardPass.Reaching(lowered, scored);

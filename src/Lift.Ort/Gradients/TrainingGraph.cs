@@ -55,16 +55,13 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
         return (forward, loss, scored);
     }
 
-    /// <summary>The output to score: the one named, else <c>logits</c> (for losses over embeddings an output of a usual name, such as <c>sentence_embedding</c>), else the first float output.</summary>
+    /// <summary>
+    /// The value to score: the one named (an output, or any float value inside the graph), else <c>logits</c> (for losses over embeddings an output of a usual
+    /// name, such as <c>sentence_embedding</c>), else the first float output, else the scores behind the first ZipMap.
+    /// </summary>
     /// <param name="loss">Name of the loss; null where none is chosen yet.</param>
-    public static string ScoredOutput(Graph graph, string? name, string? loss = null)
-    {
-        string all = string.Join(", ", graph.Outputs.Select(o => $"{o.Name} {o.Type}"));
-        if (name is not null) return graph.Outputs.Any(o => o.Name == name) ? name : throw new LiftException($"The model has no output '{name}'; its outputs are: {all}.");
-        string[] usual = loss is not null && Losses.Find(loss).Embeds ? Losses.EmbeddingOutputs : ["logits"];
-        GraphValue? found = graph.Outputs.Find(o => usual.Contains(o.Name)) ?? graph.Outputs.Find(o => graph.TypeOf(o.Name).Element.IsFloat() || o.Type.Element.IsFloat());
-        return found?.Name ?? throw new LiftException($"The model has no float output to score; its outputs are: {all}.");
-    }
+    public static string ScoredOutput(Graph graph, string? name, string? loss = null) =>
+        ScoredValue.Find(graph, name, loss) ?? throw new LiftException($"The model has no float output to score; its outputs are: {ScoredValue.All(graph)}.");
 
     /// <summary>The weights that <paramref name="options"/> choose, in file order; each has a differentiable path to the scored output.</summary>
     public static IReadOnlyList<CatalogWeight> Choose(Graph graph, string scored, TrainingGraphOptions options)
@@ -93,7 +90,7 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
 
     private static string AddLoss(Graph graph, string scored, TrainingGraphOptions options)
     {
-        TensorType scoredType = graph.Outputs.First(o => o.Name == scored).Type;
+        TensorType scoredType = graph.Outputs.Find(o => o.Name == scored)?.Type ?? graph.TypeOf(scored);
         if (graph.TypeOf(scored).Shape is null && scoredType.Shape is not null) graph.Types[scored] = scoredType; // what the file declares, where nothing was inferred
         Var loss = Losses.Add(options.Loss, options.LossOptions, graph, graph.Var(scored));
         string name = graph.NewName("loss");

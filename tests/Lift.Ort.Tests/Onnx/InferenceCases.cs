@@ -25,7 +25,7 @@ internal static class InferenceCases
 
     private static CaseInput Const(ElementType type, params double[] values) => new(type, [values.Length], values);
 
-    public static IEnumerable<InferenceCase> All => [.. Elementwise, .. Shaping, .. Indexing, .. Reducing, .. Networks, .. OfOnnxRuntime, .. OfTraining];
+    public static IEnumerable<InferenceCase> All => [.. Elementwise, .. Shaping, .. Indexing, .. Reducing, .. Networks, .. OfOnnxRuntime, .. OfTraining, .. OfMachineLearning];
 
     /// <summary>A branch that puts out a [2, 3] of ones and declares it.</summary>
     private static AttributeProto Branch(string name)
@@ -184,6 +184,26 @@ internal static class InferenceCases
         new("DynamicQuantizeLinear", [F(2, 3)], null, 3),
         new("SoftmaxCrossEntropyLoss", [F(2, 3), Const(ElementType.Int64, 0, 2)], null, 2),
         new("NegativeLogLikelihoodLoss", [F(2, 3), Const(ElementType.Int64, 0, 2)], n => n.With("reduction", "none")),
+    ];
+
+    private static AttributeProto Floats(string name, params float[] values)
+    {
+        var attribute = new AttributeProto { Name = name, Type = AttributeProto.Types.AttributeType.Floats };
+        attribute.Floats.AddRange(values);
+        return attribute;
+    }
+
+    private static IEnumerable<InferenceCase> OfMachineLearning =>
+    [
+        new("ai.onnx.ml.Scaler", [I(2, 3)], n => n.Set(Floats("offset", 0.5f)).Set(Floats("scale", 2))),
+        new("ai.onnx.ml.Normalizer", [F(2, 3)], n => n.With("norm", "L2")),
+        new("ai.onnx.ml.Imputer", [F(2, 3)], n => n.Set(Floats("imputed_value_floats", 0.5f)).With("replaced_value_float", 0f)),
+        new("ai.onnx.ml.Binarizer", [F(2, 3)], n => n.With("threshold", 0.5f)),
+        new("ai.onnx.ml.LabelEncoder", [I(2, 3)], n => n.With("keys_int64s", [1L, 2]).Set(Floats("values_floats", 0.5f, 2)), 1, ["float[2, 3]"]),
+        new("ai.onnx.ml.ArrayFeatureExtractor", [F(2, 3), L(0, 2)]),
+        new("ai.onnx.ml.ArrayFeatureExtractor", [L(7, 8, 9), L(0, 2)]),
+        new("ai.onnx.ml.OneHotEncoder", [I(2, 3)], n => n.With("cats_int64s", [0L, 1, 2]).With("zeros", 1L)),
+        new("ai.onnx.ml.FeatureVectorizer", [F(2, 3), F(2, 1)], n => n.With("inputdimensions", [3L, 1])),
     ];
 
     private static IEnumerable<InferenceCase> OfOnnxRuntime =>

@@ -268,7 +268,7 @@ def _():
     return m
 
 
-@graph("sklearn-mlp-binary", "bce", table, ["probability"], "skl2onnx binary MLPClassifier: Sigmoid, one minus it, both in one table; the score before the Sigmoid is chosen by --output", scores="add_result1", choose="score")
+@graph("sklearn-mlp-binary", "bce", table, ["score"], "skl2onnx binary MLPClassifier: Sigmoid, one minus it, both in one table; the score before the Sigmoid is chosen by --output", scores="add_result1", choose="score")
 def _():
     b = Builder(8)
     y = b("Relu", [b("Add", [b("MatMul", ["X", b.w("coefficient", 6, 12)], "mul_result"), b.w("intercepts", 1, 12)], "add_result")], "next_activations")

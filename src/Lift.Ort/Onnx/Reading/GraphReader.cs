@@ -21,7 +21,7 @@ internal sealed class GraphReader(MappedFile file, Skeleton skeleton)
             else graph.Domains[import.Domain] = version;
         }
 
-        foreach (var tensor in proto.Initializer) Define(graph, tensors.Read(tensor, tensor.Name));
+        foreach (var tensor in proto.Initializer.Where(t => t.DataType != (int)ElementType.String)) Define(graph, tensors.Read(tensor, tensor.Name));
         foreach (var input in proto.Input)
         {
             if (input.Type is { ValueCase: not (TypeProto.ValueOneofCase.TensorType or TypeProto.ValueOneofCase.None) })
@@ -34,6 +34,7 @@ internal sealed class GraphReader(MappedFile file, Skeleton skeleton)
         var inside = new SubgraphWeights(proto, tensors);
         inside.MoveOut();
         foreach (Tensor weight in inside.Tensors) Define(graph, weight);
+        graph.Nodes.AddRange(proto.Initializer.Where(t => t.DataType == (int)ElementType.String).Select(Strings));
         var inliner = new FunctionInliner(model, file.Path);
         foreach (var node in inliner.Expand(proto.Node)) Add(graph, node);
         foreach (var function in inliner.Kept)
@@ -70,6 +71,14 @@ internal sealed class GraphReader(MappedFile file, Skeleton skeleton)
         }
         Inline(proto);
         graph.Nodes.Add(Node.Of(proto));
+    }
+
+    /// <summary>Strings (names of classes) are no tensor here: the initializer becomes a Constant node, which training never reaches.</summary>
+    private static Node Strings(TensorProto tensor)
+    {
+        var node = new Node("Constant", "", [], [tensor.Name], tensor.Name);
+        node.Attributes["value"] = new AttributeProto { Name = "value", Type = AttributeProto.Types.AttributeType.Tensor, T = tensor };
+        return node;
     }
 
     private void Define(Graph graph, Tensor tensor)
