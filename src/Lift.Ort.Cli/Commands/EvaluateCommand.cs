@@ -24,13 +24,14 @@ internal sealed class EvaluateCommand : LiftCommand
     private readonly Option<string> template = Choices.OneOf("--template", "How instructions become prompts: clean, or paper as the published LIFT runs did.", "clean", "clean", "paper");
     private readonly Option<string> rule = Choices.OneOf("--answer-rule", "exact-match: what counts as the answer; auto goes by the gold answer.", "auto", [.. AnswerRule.Names]);
     private readonly Option<string> predictions = new("--predictions") { Description = "exact-match: write every output as a line of JSON to this file.", HelpName = "FILE" };
+    private readonly Option<bool> noCache = new("--no-cache") { Description = "exact-match: read the whole text for each token, also where the model has a key/value cache." };
     private readonly Option<string> device = Choices.Device();
 
     public EvaluateCommand() : base("evaluate", "Scores an exported model on a data file; one line of JSON.",
         "lift evaluate model.onnx --data test.jsonl --tokenizer tokenizer/ --metric exact-match --limit 200")
     {
         Add(model);
-        foreach (Option option in new Option[] { data, tokenizer, metric, loss, scored, batch, limit, maxLength, maxNewTokens, beams, template, rule, predictions, device }) Add(option);
+        foreach (Option option in new Option[] { data, tokenizer, metric, loss, scored, batch, limit, maxLength, maxNewTokens, beams, template, rule, predictions, noCache, device }) Add(option);
     }
 
     protected override void Run(ParseResult line, Output output, CancellationToken stop)
@@ -67,7 +68,7 @@ internal sealed class EvaluateCommand : LiftCommand
     private IEnumerable<KeyValuePair<string, object>> Answers(ParseResult line, ExportedModel exported, ITokenizer? words, CancellationToken stop)
     {
         int width = line.GetValue(beams) is > 0 and var n ? n : line.GetValue(template) == "paper" ? 4 : 1;
-        var generation = new GenerationOptions { MaxNewTokens = line.GetValue(maxNewTokens), MaxLength = line.GetValue(maxLength), Beams = width };
+        var generation = new GenerationOptions { MaxNewTokens = line.GetValue(maxNewTokens), MaxLength = line.GetValue(maxLength), Beams = width, Cache = !line.GetValue(noCache) };
         ExactMatchScore score = new ExactMatch(exported, words, Rows(line), generation).Score(line.GetValue(data)!, line.GetValue(rule)!, stop);
         if (line.GetValue(predictions) is { } file) File.WriteAllLines(file, score.Predictions.Select(p => JsonSerializer.Serialize(p, Output.Format)));
         yield return new("exact_match", score.Score);

@@ -17,6 +17,7 @@ internal sealed class GenerateCommand : LiftCommand
     private readonly Option<int> topK = new("--top-k") { Description = "Draws among so many best tokens; 0 among all.", DefaultValueFactory = _ => 0, HelpName = "K" };
     private readonly Option<double> topP = new("--top-p") { Description = "Draws among the best tokens that hold this share of the probability.", DefaultValueFactory = _ => 1, HelpName = "P" };
     private readonly Option<bool> chat = new("--chat") { Description = "Take the prompt as a user's message, by the tokenizer's chat template." };
+    private readonly Option<bool> noCache = new("--no-cache") { Description = "Read the whole text for each token, also where the model has a key/value cache." };
     private readonly Option<int> seed = Choices.Seed();
     private readonly Option<string> device = Choices.Device();
 
@@ -24,7 +25,7 @@ internal sealed class GenerateCommand : LiftCommand
         "lift generate model.onnx --tokenizer tokenizer/ --prompt \"Once upon a time\" --temperature 0.8 --top-p 0.9")
     {
         Add(model);
-        foreach (Option option in new Option[] { tokenizer, prompt, maxNewTokens, maxLength, temperature, topK, topP, chat, seed, device }) Add(option);
+        foreach (Option option in new Option[] { tokenizer, prompt, maxNewTokens, maxLength, temperature, topK, topP, chat, noCache, seed, device }) Add(option);
         topP.Validators.Add(r => { if (r.GetValueOrDefault<double>() is not (> 0 and <= 1)) r.AddError("--top-p must lie above 0 and be at most 1."); });
         topK.Validators.Add(r => { if (r.GetValueOrDefault<int>() < 0) r.AddError("--top-k must be 0 or more."); });
         temperature.Validators.Add(r => { if (!(r.GetValueOrDefault<double>() >= 0)) r.AddError("--temperature must be 0 or more."); });
@@ -46,6 +47,7 @@ internal sealed class GenerateCommand : LiftCommand
             TopK = line.GetValue(topK),
             TopP = line.GetValue(topP),
             Seed = (ulong)line.GetValue(seed),
+            Cache = !line.GetValue(noCache),
             EndIds = words.EndId is { } end ? [end] : [],
         }, words.PadId ?? 0);
         var decoder = new StreamDecoder(words, ids);

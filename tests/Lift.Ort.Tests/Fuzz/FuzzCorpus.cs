@@ -1,7 +1,10 @@
+using Google.Protobuf;
 using Lift.Ort.Architectures;
 using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
 using Lift.Ort.Tests.Gradients;
+using Lift.Ort.Tests.Lowering.ControlFlow;
+using Lift.Ort.Tests.Lowering.Decoders;
 
 namespace Lift.Ort.Tests.Fuzz;
 
@@ -24,6 +27,9 @@ internal sealed class FuzzCorpus
             string shared = Path.Combine(TestFiles.Root, "..", "shared", "models", name, "model.onnx");
             if (File.Exists(shared)) files.Add((name, File.ReadAllBytes(shared)));
         }
+        foreach (string name in RecordedDecoder.Names) files.Add((name, File.ReadAllBytes(new RecordedDecoder(name).Path)));
+        foreach (var (name, model) in ControlFlowModel.Samples) files.Add((name, model.Proto.ToByteArray()));
+        if (Environment.GetEnvironmentVariable("LIFT_FUZZ_ONLY") is { Length: > 0 } only) files.RemoveAll(f => f.Name != "llama Float" && !System.Text.RegularExpressions.Regex.IsMatch(f.Name, only));
         OnnxFile.Write(OnnxFile.Read(Save(folder, "plain.onnx", files.First(f => f.Name == "llama Float").Bytes)), External, externalData: true);
         files.Add(("external", File.ReadAllBytes(External)));
 

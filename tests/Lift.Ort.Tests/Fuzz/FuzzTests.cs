@@ -7,7 +7,7 @@ namespace Lift.Ort.Tests.Fuzz;
 /// <summary>
 /// Damaged model files through <c>lift inspect</c> and <c>lift prepare</c>: each either works or is refused with exit code 2 and one sentence; no crash,
 /// no file takes 10 seconds, none takes the process above 2 GB. The suite runs a sample; <c>./build.sh Fuzz --count=20000</c> runs as many as one likes
-/// (LIFT_FUZZ is the number of files, LIFT_FUZZ_SEED the first seed).
+/// (LIFT_FUZZ is the number of files, LIFT_FUZZ_SEED the first seed, LIFT_FUZZ_ONLY a regular expression over the sources' names).
 /// </summary>
 [TestClass]
 public sealed class FuzzTests

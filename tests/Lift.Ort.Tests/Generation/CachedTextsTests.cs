@@ -1,5 +1,7 @@
+using Lift.Ort.Architectures;
 using Lift.Ort.Devices;
 using Lift.Ort.Generation;
+using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
 using Lift.Ort.Tests.Lowering.Decoders;
 
@@ -107,5 +109,54 @@ public sealed class CachedTextsTests
             var reader = Ort.Data.BatchReader.Open(temp["rows.jsonl"], null, metric.Inputs, metric.Fit(new() { Batch = 8, Shuffle = false }));
             Assert.AreEqual(decoder.LossOf(i), metric.Score(reader.Epoch()).Loss, 1e-5 * decoder.LossOf(i));
         }
+    }
+
+    [TestMethod]
+    [DataRow(ElementType.Float, 0)]
+    [DataRow(ElementType.Float, 4)]
+    [DataRow(ElementType.Float16, 0)]
+    [DataRow(ElementType.BFloat16, 0)]
+    public void A_16_bit_or_quantised_decoder_goes_on_from_its_cache(ElementType type, int bits)
+    {
+        using TempFolder temp = TestFiles.Temp();
+        NewModel.WriteLlama(temp["m.onnx"], LlamaShape.Presets["stories260k"] with { Layers = 2, Heads = 4, KvHeads = 2 }, type, seed: 5, form: LlamaForm.GenAI, bits: bits);
+        using var device = Device.Open();
+        using var model = ExportedModel.Open(temp["m.onnx"], device);
+        Assert.IsTrue(model.Cache!.Padded);
+        using NextTokens cached = new(model, 0), whole = new(model, 0, useCache: false);
+        int[][] texts = [[5, 6, 7], [8, 9], [4, 3, 2, 1]];
+        for (int step = 0; step < 4; step++)
+        {
+            var expected = new List<float[]>();
+            whole.Read(texts, (_, logits) => expected.Add(logits.ToArray()));
+            float largest = expected.SelectMany(e => e).Max(MathF.Abs);
+            cached.Read(texts, (i, logits) =>
+            {
+                for (int t = 0; t < logits.Length; t++) Assert.AreEqual(expected[i][t], logits[t], (type == ElementType.Float16 ? 2e-2f : 1e-4f) * largest, $"step {step}, text {i}, token {t}");
+            });
+            texts = [.. texts.Select((t, i) => (int[])[.. t, 10 + i + step])];
+        }
+    }
+
+    /// <summary>Training changes the branch without a past; the branch with one, which generation takes, must follow.</summary>
+    [TestMethod]
+    [DataRow("gpt2-merged")]
+    [DataRow("gpt2-merged-apart")]
+    public void Both_branches_of_a_merged_decoder_have_the_trained_weights(string name)
+    {
+        var decoder = new RecordedDecoder(name);
+        using TempFolder temp = TestFiles.Temp();
+        Graph source = OnnxFile.Read(decoder.Path);
+        var random = new Random(1);
+        var changed = TrainingGraph.Build(source, new() { Train = ["*"] }).Trainable.ToDictionary(w => w.Name, w => w.Value.Copy());
+        foreach (Tensor tensor in changed.Values)
+            foreach (ref float v in tensor.AsSpan<float>()) v += 0.2f * (random.NextSingle() - 0.5f);
+        OnnxFile.Replace(decoder.Path, changed, temp["trained.onnx"]);
+        using var device = Device.Open();
+        using var model = ExportedModel.Open(temp["trained.onnx"], device);
+        int[][] prompts = [.. decoder.Greedy.Select(g => g.Prompt)];
+        int[][] with = new TextGenerator(model, new() { MaxNewTokens = 12 }).Generate(prompts), without = new TextGenerator(model, new() { MaxNewTokens = 12, Cache = false }).Generate(prompts);
+        for (int i = 0; i < prompts.Length; i++) CollectionAssert.AreEqual(without[i], with[i]);
+        Assert.IsTrue(Enumerable.Range(0, prompts.Length).Any(i => !with[i].SequenceEqual(decoder.Greedy[i].Tokens)), "the weights did change");
     }
 }

@@ -9,6 +9,9 @@ namespace Lift.Ort.Lowering.Decoders;
 /// <param name="Present">The output that gives the next step's value; null where none is recognised.</param>
 internal sealed partial record CacheEntry(GraphValue Past, int BatchAxis, int PastAxis, string? Present)
 {
+    /// <summary>Words of a name that say whether the value comes or goes.</summary>
+    private static readonly HashSet<string> directions = ["past", "pasts", "present", "presents", "cache", "caches", "cached", "new", "next", "updated", "input", "output", "in", "out"];
+
     /// <summary>True for an input that holds what a decoder computed before: <c>past_key_values.0.key</c>, <c>past_0</c>, <c>cache.k.0</c> and the like.</summary>
     public static bool IsPast(GraphValue input) => input.Type.Rank is null or >= 2 && PastName().IsMatch(input.Name) && (input.Type.Rank >= 3 || StateName().IsMatch(input.Name));
 
@@ -61,9 +64,10 @@ internal sealed partial record CacheEntry(GraphValue Past, int BatchAxis, int Pa
         return others.Length == pasts.Length ? pasts.Zip(others).ToDictionary(p => p.First.Name, p => (string?)p.Second.Name) : pasts.ToDictionary(p => p.Name, _ => (string?)null);
     }
 
-    private static string Signature(string name) => Direction().Replace(name.ToLowerInvariant(), "").Trim('.', '_');
+    private static string Signature(string name) =>
+        string.Join('.', name.ToLowerInvariant().Replace("key_values", "").Split(['.', '_', '/', ':'], StringSplitOptions.RemoveEmptyEntries).Where(w => !directions.Contains(w)));
 
-    [GeneratedRegex(@"^past|(^|[._])(kv_?|k_?|v_?|key_?|value_?)?cache([._]|$)|^(conv|ssm|recurrent|rnn)_?states?([._]|$)", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^pasts?([._\d]|$)|(^|[._])(kv_?|k_?|v_?|key_?|value_?)?cache([._]|$)|^(conv|ssm|recurrent|rnn)_?states?([._]|$)", RegexOptions.IgnoreCase)]
     private static partial Regex PastName();
 
     [GeneratedRegex(@"conv|ssm|state", RegexOptions.IgnoreCase)]
@@ -80,7 +84,4 @@ internal sealed partial record CacheEntry(GraphValue Past, int BatchAxis, int Pa
 
     [GeneratedRegex(@"past|seq|len|time|total|cache", RegexOptions.IgnoreCase)]
     private static partial Regex LengthName();
-
-    [GeneratedRegex(@"past|present|_?key_values|cache|new|next|updated|input|output|(?<![a-z])(in|out)(?![a-z])|\.(?=\.)|_(?=_)")]
-    private static partial Regex Direction();
 }

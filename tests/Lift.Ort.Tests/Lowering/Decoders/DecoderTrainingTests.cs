@@ -1,8 +1,10 @@
+using System.Text.Json;
 using Lift.Ort.Artifacts;
 using Lift.Ort.Devices;
 using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
 using Lift.Ort.Sessions;
+using Lift.Ort.Tests.Artifacts;
 using Lift.Ort.Tests.Sessions;
 
 namespace Lift.Ort.Tests.Lowering.Decoders;
@@ -32,6 +34,23 @@ public sealed class DecoderTrainingTests
             wrong.AddRange(decoder.Errors(i, GoldenModelsTests.Gradients(session), source).Where(e => !(e.Value <= 1e-4)).Select(e => $"case {i}: {e.Key} is wrong by {e.Value:G3}"));
         }
         Assert.IsEmpty(wrong, string.Join("; ", wrong));
+    }
+
+    [TestMethod]
+    [DataRow("gpt2-merged-apart")]
+    [DataRow("llama-genai-packed")]
+    [DataRow("bloom-fused")]
+    [DataRow("mpt-turned")]
+    public void The_real_training_runtime_has_the_same_losses(string name)
+    {
+        var decoder = new RecordedDecoder(name);
+        using TempFolder temp = TestFiles.Temp();
+        ArtifactFolder folder = ArtifactFolder.Create(TrainingGraph.Build(OnnxFile.Read(decoder.Path), new() { Loss = decoder.Loss, Train = ["*"] }), decoder.Path, temp["artifacts"]);
+        JsonElement theirs = TrainingRuntimeTests.Train(folder, [decoder.Batch(0), decoder.Batch(1)], temp["batches.json"]);
+        Assert.AreEqual(decoder.LossOf(0), theirs.GetProperty("before").GetDouble(), 1e-4 * decoder.LossOf(0));
+        using var session = TrainingSession.Open(folder, Device.Open());
+        Assert.AreEqual(session.Step(decoder.Batch(0)), theirs.GetProperty("losses").EnumerateArray().First().GetDouble(), 1e-4 * decoder.LossOf(0));
+        Assert.IsLessThan(decoder.LossOf(0), theirs.GetProperty("after").GetDouble());
     }
 
     /// <summary>The exported file keeps its cache and its If; only the bytes of weights differ, in both branches where both hold a weight.</summary>
