@@ -59,6 +59,8 @@ internal readonly struct ReluGrad : IVectorFunction
 /// <summary>y = x where x &gt; 0, else α·x ⇒ dx = dy where y &gt; 0, else α·dy</summary>
 internal readonly struct LeakyReluGrad(float alpha) : IVectorFunction
 {
+    public float Parameter => alpha;
+
     public Vector<T> Of<T>(Vector<T> dy, Vector<T> y) where T : unmanaged, IFloatingPointIeee754<T> =>
         Vector.ConditionalSelect(Vector.GreaterThan(y, Vector<T>.Zero), dy, dy * new Vector<T>(T.CreateTruncating(alpha)));
 }
@@ -66,6 +68,8 @@ internal readonly struct LeakyReluGrad(float alpha) : IVectorFunction
 /// <summary>y = x · σ(αx) ⇒ dx = dy · σ · (1 + αx · (1 − σ))</summary>
 internal readonly struct QuickGeluGrad(float alpha) : IVectorFunction
 {
+    public float Parameter => alpha;
+
     public Vector<T> Of<T>(Vector<T> dy, Vector<T> x) where T : unmanaged, IFloatingPointIeee754<T>
     {
         Vector<T> ax = x * new Vector<T>(T.CreateTruncating(alpha)), s = Activation.Sigmoid(ax);

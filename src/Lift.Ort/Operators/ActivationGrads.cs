@@ -12,13 +12,13 @@ internal static partial class ActivationGrads
         Of("QuickGeluGrad", "X", n => new QuickGeluGrad(n.Float("alpha", 1.702f))),
         Of("FastGeluGrad", "X", _ => new FastGeluGrad()),
         Of("GeluGrad", "X", _ => new GeluGrad(), "float"),
-        new("BiasGeluGrad_dX", ["dY: float", "X: float", "B: float"], ["dX: float"], _ => new BiasGrad<GeluGrad>()) { InPlace = 0 },
-        new("BiasFastGeluGrad_dX", ["dY: T", "X: T", "B: T"], ["dX: T"], _ => new BiasGrad<FastGeluGrad>()) { InPlace = 0 },
+        new("BiasGeluGrad_dX", ["dY: float", "X: float", "B: float"], ["dX: float"], _ => new BiasGrad<GeluGrad>()) { InPlace = 0, OnCuda = true },
+        new("BiasFastGeluGrad_dX", ["dY: T", "X: T", "B: T"], ["dX: T"], _ => new BiasGrad<FastGeluGrad>()) { InPlace = 0, OnCuda = true },
     ];
 
     private static OperatorSchema Of<TFunction>(string name, string second, Func<NodeAttributes, TFunction> function, string type = "T")
         where TFunction : struct, IVectorFunction =>
-        new(name, [$"dY: {type}", $"{second}: {type}"], [$"dX: {type}"], n => new ElementwiseGrad<TFunction>(function(n))) { InPlace = 0 };
+        new(name, [$"dY: {type}", $"{second}: {type}"], [$"dX: {type}"], n => new ElementwiseGrad<TFunction>(function(n))) { InPlace = 0, OnCuda = true };
 }
 
 /// <summary>dx = f(dy, x), element by element.</summary>

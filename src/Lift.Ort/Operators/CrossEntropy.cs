@@ -18,7 +18,8 @@ internal sealed partial class SoftmaxCrossEntropyLossInternal(LossReduction redu
         "SoftmaxCrossEntropyLossInternal",
         ["scores: T", "labels: L", "weights?: T", "ignore_index?: int64"],
         ["output: T", "log_prob: T"],
-        n => new SoftmaxCrossEntropyLossInternal(Reduction(n)));
+        n => new SoftmaxCrossEntropyLossInternal(Reduction(n)))
+    { OnCuda = true, HostInputs = [3] };
 
     public static LossReduction Reduction(NodeAttributes node) => node.String("reduction", "mean") switch
     {
@@ -38,7 +39,7 @@ internal sealed partial class SoftmaxCrossEntropyLossGrad(LossReduction reductio
         ["dY: T", "log_prob: T", "label: L", "weight?: T", "ignore_index?: int64", "bias?: T"],
         ["d_logits: T"],
         n => new SoftmaxCrossEntropyLossGrad(SoftmaxCrossEntropyLossInternal.Reduction(n), null, 5))
-    { InPlace = 1 };
+    { InPlace = 1, OnCuda = true, HostInputs = [4] };
 
     /// <summary>The form with <c>ignore_index</c> as an attribute.</summary>
     public static readonly OperatorSchema Schema = new(
@@ -46,5 +47,5 @@ internal sealed partial class SoftmaxCrossEntropyLossGrad(LossReduction reductio
         ["dY: T", "log_prob: T", "label: L", "weight?: T", "bias?: T"],
         ["d_logits: T"],
         n => new SoftmaxCrossEntropyLossGrad(SoftmaxCrossEntropyLossInternal.Reduction(n), n.Int("ignore_index", long.MinValue), 4))
-    { InPlace = 1 };
+    { InPlace = 1, OnCuda = true };
 }

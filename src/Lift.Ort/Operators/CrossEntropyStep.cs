@@ -15,5 +15,6 @@ internal sealed partial class CrossEntropyStep(long ignored) : FloatKernel
     {
         Domain = OperatorSchema.OwnDomain,
         Aliased = true,
+        OnCuda = true,
     };
 }

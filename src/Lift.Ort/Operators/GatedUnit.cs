@@ -3,7 +3,7 @@ namespace Lift.Ort.Operators;
 /// <summary>y = gate · σ(gate) · up: the gated unit (SwiGLU) between two linear layers.</summary>
 internal sealed partial class GatedUnit : FloatKernel
 {
-    public static readonly OperatorSchema Schema = new("GatedUnit", ["gate: T", "up: T"], ["y: T"], _ => new GatedUnit()) { Domain = OperatorSchema.OwnDomain };
+    public static readonly OperatorSchema Schema = new("GatedUnit", ["gate: T", "up: T"], ["y: T"], _ => new GatedUnit()) { Domain = OperatorSchema.OwnDomain, OnCuda = true };
 }
 
 /// <summary>With s = σ(gate): dgate = dy · up · s · (1 + gate · (1 − s)), dup = dy · gate · s.</summary>
@@ -13,5 +13,6 @@ internal sealed partial class GatedUnitGrad : FloatKernel
     {
         Domain = OperatorSchema.OwnDomain,
         InPlace = 0,
+        OnCuda = true,
     };
 }

@@ -10,5 +10,6 @@ internal sealed partial class InPlaceAccumulatorV2 : FloatKernel
         "InPlaceAccumulatorV2",
         ["accumulation_buffer: T", "value: T", "overwrite_flag?: bool"],
         ["updated_flag: bool", "accumulation_buffer_out?: T"],
-        _ => new InPlaceAccumulatorV2());
+        _ => new InPlaceAccumulatorV2())
+    { OnCuda = true };
 }

@@ -9,24 +9,24 @@ internal sealed partial class LayerNormalizationGrad(long axis, NormalizationFor
 {
     public static readonly OperatorSchema Schema = new(
         "LayerNormalizationGrad",
-        ["Y_grad: T", "X: T", "scale: T", "mean: T", "inv_std_dev: T"],
+        ["Y_grad: T", "X: T", "scale: T", "mean: U", "inv_std_dev: U"],
         ["X_grad: T", "scale_grad?: T", "bias_grad?: T"],
         n => new LayerNormalizationGrad(n.Int("axis", -1), NormalizationForm.Full))
-    { InPlace = 0 };
+    { InPlace = 0, OnCuda = true };
 
     public static readonly OperatorSchema Simplified = new(
         "SimplifiedLayerNormalizationGrad",
-        ["Y_grad: T", "X: T", "scale: T", "inv_std_var: T"],
+        ["Y_grad: T", "X: T", "scale: T", "inv_std_var: U"],
         ["X_grad: T", "scale_grad?: T"],
         n => new LayerNormalizationGrad(n.Int("axis", -1), NormalizationForm.Simplified))
-    { InPlace = 0 };
+    { InPlace = 0, OnCuda = true };
 
     public static readonly OperatorSchema Invertible = new(
         "InvertibleLayerNormalizationGrad",
-        ["Y_grad: T", "Y: T", "scale: T", "bias: T", "inv_std_var: T"],
+        ["Y_grad: T", "Y: T", "scale: T", "bias: T", "inv_std_var: U"],
         ["X_grad: T", "scale_grad?: T", "bias_grad?: T"],
         n => new LayerNormalizationGrad(n.Int("axis", -1), NormalizationForm.Invertible))
-    { InPlace = 0 };
+    { InPlace = 0, OnCuda = true };
 }
 
 /// <summary>What the backward pass of a normalization is given.</summary>

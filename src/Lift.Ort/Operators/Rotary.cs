@@ -6,5 +6,5 @@ namespace Lift.Ort.Operators;
 /// </summary>
 internal sealed partial class Rotary(bool backward) : FloatKernel
 {
-    public static readonly OperatorSchema Schema = new("Rotary", ["x: T", "cos: T", "sin: T"], ["y: T"], n => new Rotary(n.Int("backward", 0) != 0)) { Domain = OperatorSchema.OwnDomain, InPlace = 0 };
+    public static readonly OperatorSchema Schema = new("Rotary", ["x: T", "cos: T", "sin: T"], ["y: T"], n => new Rotary(n.Int("backward", 0) != 0)) { Domain = OperatorSchema.OwnDomain, InPlace = 0, OnCuda = true };
 }

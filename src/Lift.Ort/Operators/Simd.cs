@@ -115,5 +115,8 @@ internal static unsafe class Simd
 /// <summary>A function of two vectors, lane by lane.</summary>
 internal interface IVectorFunction
 {
+    /// <summary>The function's own number, as its CUDA half takes it.</summary>
+    float Parameter => 0;
+
     Vector<T> Of<T>(Vector<T> a, Vector<T> b) where T : unmanaged, IFloatingPointIeee754<T>;
 }

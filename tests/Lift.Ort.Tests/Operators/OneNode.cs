@@ -1,6 +1,8 @@
 using Google.Protobuf;
 using Lift.Ort.Onnx;
+using Lift.Ort.Devices;
 using Lift.Ort.Operators;
+using Lift.Ort.Sparse;
 using Microsoft.ML.OnnxRuntime;
 using Microsoft.ML.OnnxRuntime.Tensors;
 
@@ -15,8 +17,13 @@ internal sealed record TestTensor(ElementType Type, long[] Dims, double[] Values
 
     public TestTensor As(ElementType type) => this with { Type = type };
 
+    /// <summary>The numbers as this 16-bit type holds them.</summary>
+    public TestTensor Rounded(ElementType type) => this with { Values = Array.ConvertAll(Values, v => (double)HalfPrecision.Widen(HalfPrecision.Round((float)v, type), type)) };
+
     public OrtValue ToOrt() => Type switch
     {
+        ElementType.Float16 => OrtValue.CreateTensorValueFromMemory(Array.ConvertAll(Values, v => new Float16(HalfPrecision.Round((float)v, Type))), Dims),
+        ElementType.BFloat16 => OrtValue.CreateTensorValueFromMemory(Array.ConvertAll(Values, v => new BFloat16(HalfPrecision.Round((float)v, Type))), Dims),
         ElementType.Float => OrtValue.CreateTensorValueFromMemory(Array.ConvertAll(Values, v => (float)v), Dims),
         ElementType.Double => OrtValue.CreateTensorValueFromMemory(Values.ToArray(), Dims),
         ElementType.Int64 => OrtValue.CreateTensorValueFromMemory(Array.ConvertAll(Values, v => (long)v), Dims),
@@ -34,6 +41,8 @@ internal sealed record TestTensor(ElementType Type, long[] Dims, double[] Values
         {
             TensorElementType.Float => Array.ConvertAll(value.GetTensorDataAsSpan<float>().ToArray(), v => (double)v),
             TensorElementType.Double => value.GetTensorDataAsSpan<double>().ToArray(),
+            TensorElementType.Float16 => Array.ConvertAll(value.GetTensorDataAsSpan<Float16>().ToArray(), v => (double)HalfPrecision.Widen(v.value, ElementType.Float16)),
+            TensorElementType.BFloat16 => Array.ConvertAll(value.GetTensorDataAsSpan<BFloat16>().ToArray(), v => (double)HalfPrecision.Widen(v.value, ElementType.BFloat16)),
             TensorElementType.Int64 => Array.ConvertAll(value.GetTensorDataAsSpan<long>().ToArray(), v => (double)v),
             TensorElementType.Int32 => Array.ConvertAll(value.GetTensorDataAsSpan<int>().ToArray(), v => (double)v),
             TensorElementType.Bool => Array.ConvertAll(value.GetTensorDataAsSpan<bool>().ToArray(), v => v ? 1.0 : 0.0),
@@ -56,6 +65,9 @@ internal sealed record OneNode(string Operator, params (string Name, object Valu
     /// <summary>False opens a session without the C# operators.</summary>
     public bool Registered { get; init; } = true;
 
+    /// <summary>Where it runs; null: ONNX Runtime's CPU provider with the CPU halves.</summary>
+    public IDevice? Device { get; init; }
+
     /// <summary>How many outputs the node has.</summary>
     public int Outputs { get; init; } = 1;
 
@@ -73,7 +85,9 @@ internal sealed record OneNode(string Operator, params (string Name, object Valu
     {
         using var options = new SessionOptions { IntraOpNumThreads = 2, LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
         options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0");
-        if (Registered) TrainingOperators.AddTo(options);
+        Device?.AddTo(options);
+        if (Registered && Device is null) TrainingOperators.AddTo(options);
+        else if (Registered) TrainingOperators.AddTo(options, Device!);
         using var session = new InferenceSession(Model(inputs).ToByteArray(), options);
         using var run = new RunOptions();
         var named = inputs.Index().Where(i => i.Item is not null).ToDictionary(i => $"in{i.Index}", i => i.Item!.ToOrt());

@@ -71,8 +71,8 @@ template <class T> __device__ __forceinline__ void store4(T* y, Floats v) {
 __device__ __forceinline__ long long first_index() { return (long long)blockIdx.x * blockDim.x + threadIdx.x; }
 __device__ __forceinline__ long long index_stride() { return (long long)gridDim.x * blockDim.x; }
 
-__device__ __forceinline__ float add(float a, float b) { return a + b; }
-__device__ __forceinline__ double add(double a, double b) { return a + b; }
+__device__ __forceinline__ float not_a_number() { return __uint_as_float(0x7fc00000u); }
+__device__ __forceinline__ float negative_infinity() { return __uint_as_float(0xff800000u); }
 __device__ __forceinline__ float larger(float a, float b) { return a > b ? a : b; }
 
 // Sum over the block of one value per thread, the same in all threads and in every run: the order of additions is fixed.

@@ -1,0 +1,39 @@
+using Lift.Ort.Devices.Cuda;
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Operators;
+
+internal sealed partial class GatherGrad : ICudaKernel
+{
+    public void Run(CudaContext context)
+    {
+        long[] dims = context.Input(0).ToLongs();
+        CpuTensor indices = context.Input(1), dy = context.Input(2);
+        Slices s = Slices.Along(dims, axis);
+        long count = indices.Count;
+        if (dy.Count != s.Outer * count * s.Inner) throw new ArgumentException($"dY has {dy.Count} elements, indices and shape [{string.Join(", ", dims)}] ask for {s.Outer * count * s.Inner}");
+        nint dx = context.Output(0, dims);
+        context.Fill(dx, 0, CpuTensor.Product(dims) * dy.Type.Bits() / 8);
+        if (dy.Count == 0) return;
+        int wide = indices.Type == ElementType.Int64 ? 1 : 0;
+        nint next = context.Scratch(count * (sizeof(int) + 1)), first = next + (nint)(count * sizeof(int));
+        context.Launch("GatherGrad", "LinkEqual", dy.Type, Grid.For(count), indices.Address, wide, count, s.Length, next, first);
+        context.Launch("GatherGrad", "SumEqual", dy.Type, new Grid(s.Outer * count, Grid.Block), dy.Address, indices.Address, wide, next, first, count, s.Length, s.Inner, dx);
+    }
+}
+
+internal sealed unsafe partial class GatherElementsGrad : ICudaKernel
+{
+    public void Run(CudaContext context)
+    {
+        CpuTensor dy = context.Input(0), indices = context.Input(2);
+        long[] dims = context.Input(1).ToLongs();
+        nint dx = context.Output(0, dims);
+        context.Fill(dx, 0, CpuTensor.Product(dims) * dy.Type.Bits() / 8);
+        if (dy.Count == 0) return;
+        int a = Slices.Axis(axis, dims.Length);
+        Dims to = Dims.Of(dims), from = Dims.Of(dy.Dims);
+        long lines = dy.Count / dy.Dims[a];
+        context.Launch("GatherGrad", "AddElements", dy.Type, Grid.For(lines), dy.Address, indices.Address, indices.Type == ElementType.Int64 ? 1 : 0, KernelArgument.Of(&to), KernelArgument.Of(&from), dims.Length, a, lines, dx);
+    }
+}
