@@ -29,8 +29,6 @@ internal sealed record TestTensor(ElementType Type, long[] Dims, double[] Values
         ElementType.Int64 => OrtValue.CreateTensorValueFromMemory(Array.ConvertAll(Values, v => (long)v), Dims),
         ElementType.Int32 => OrtValue.CreateTensorValueFromMemory(Array.ConvertAll(Values, v => (int)v), Dims),
         ElementType.Bool => OrtValue.CreateTensorValueFromMemory(Array.ConvertAll(Values, v => v != 0), Dims),
-        ElementType.Float16 => OrtValue.CreateTensorValueFromMemory(Array.ConvertAll(Values, v => (Float16)(float)v), Dims),
-        ElementType.BFloat16 => OrtValue.CreateTensorValueFromMemory(Array.ConvertAll(Values, v => (BFloat16)(float)v), Dims),
         _ => throw new NotSupportedException(Type.ToString()),
     };
 
