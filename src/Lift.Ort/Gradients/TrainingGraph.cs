@@ -1,4 +1,5 @@
 using Lift.Ort.Lowering;
+using Lift.Ort.Lowering.Raising;
 using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Gradients;
@@ -20,6 +21,7 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
     {
         options ??= new();
         source = LoweredGraph.Of(source);
+        if (options.Raise) source = RaisedGraph.Of(source);
         var trainable = Choose(source, ScoredOutput(source, options.Output, options.Loss), options);
         var (forward, loss, scored) = AddLoss(source, options);
 

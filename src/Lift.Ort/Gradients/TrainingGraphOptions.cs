@@ -18,4 +18,7 @@ public sealed record TrainingGraphOptions
 
     /// <summary>Patterns of weights that stay as they are; they win over <see cref="Train"/>.</summary>
     public IReadOnlyList<string> Freeze { get; init; } = [];
+
+    /// <summary>False differentiates chains (layer and RMS normalization, Gelu) node by node instead of as the one operator they stand for.</summary>
+    public bool Raise { get; init; } = true;
 }

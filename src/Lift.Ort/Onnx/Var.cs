@@ -23,6 +23,8 @@ public sealed record Var(Graph Graph, string Name)
 
     public static Var operator +(Var a, double b) => a + a.Like(b);
 
+    public static Var operator +(double a, Var b) => b.Like(a) + b;
+
     public static Var operator -(Var a, double b) => a - a.Like(b);
 
     public static Var operator -(double a, Var b) => b.Like(a) - b;
