@@ -69,9 +69,49 @@ internal static unsafe class Gemm
         });
     }
 
-    private static void Block<T>(T* a, T* b, long rows, long columns, long depth, T* c, long stride, bool accumulate) where T : unmanaged, IFloatingPointIeee754<T>
+    /// <summary>
+    /// A right operand [k, n], packed once for many products; it is divided into tiles of columns, <see cref="Width"/> wide.
+    /// </summary>
+    public sealed class Packed<T> : IDisposable where T : unmanaged, IFloatingPointIeee754<T>
+    {
+        private readonly T* data;
+        private readonly long depth, columns;
+
+        public Packed(Operand<T> b, long k, long n)
+        {
+            (depth, columns) = (k, n);
+            data = (T*)NativeMemory.AlignedAlloc((nuint)(Tiles * Width * Math.Max(1, k) * sizeof(T)), 64);
+            PackColumns(b, k, n, data);
+        }
+
+        public static long Width => 2 * Vector<T>.Count;
+
+        public long Tiles => (columns + Width - 1) / Width;
+
+        /// <summary>Columns of the tiles <paramref name="from"/> to <paramref name="to"/> of c = a·b, or of c += a·b; c is the address of column 0.</summary>
+        public void Multiply(long m, Operand<T> a, long from, long to, T* c, long stride, bool accumulate)
+        {
+            T* packedA = (T*)(workspace ??= new Workspace()).A;
+            long first = from * Width, last = Math.Min(to * Width, columns);
+            for (long i = 0; i < m; i += RowBlock)
+            {
+                long rows = Math.Min(RowBlock, m - i);
+                for (long p = 0; p < depth; p += DepthBlock)
+                {
+                    long part = Math.Min(DepthBlock, depth - p);
+                    PackRows(a.From(i, p), rows, part, packedA);
+                    Block(packedA, data + first * depth + p * Width, rows, last - first, part, c + i * stride + first, stride, accumulate || p > 0, depth);
+                }
+            }
+        }
+
+        public void Dispose() => NativeMemory.AlignedFree(data);
+    }
+
+    private static void Block<T>(T* a, T* b, long rows, long columns, long depth, T* c, long stride, bool accumulate, long panel = 0) where T : unmanaged, IFloatingPointIeee754<T>
     {
         int width = 2 * Vector<T>.Count;
+        if (panel == 0) panel = depth;
         T* edge = stackalloc T[TileRows * width];
         for (long j = 0; j < columns; j += width)
         {
@@ -79,10 +119,10 @@ internal static unsafe class Gemm
             {
                 if (j + width <= columns && i + TileRows <= rows)
                 {
-                    Tile(a + i * depth, b + j * depth, depth, c + i * stride + j, stride, accumulate);
+                    Tile(a + i * depth, b + j * panel, depth, c + i * stride + j, stride, accumulate);
                     continue;
                 }
-                Tile(a + i * depth, b + j * depth, depth, edge, width, false);
+                Tile(a + i * depth, b + j * panel, depth, edge, width, false);
                 for (long r = 0; r < Math.Min(TileRows, rows - i); r++)
                 {
                     T* to = c + (i + r) * stride + j, from = edge + r * width;

@@ -40,6 +40,7 @@ internal sealed class OperatorSchema(string name, string[] inputs, string[] outp
         ["any"] = [ElementType.Undefined], // ONNX Runtime's word for: every type
         ["float"] = [ElementType.Float],
         ["int64"] = [ElementType.Int64],
+        ["int32"] = [ElementType.Int32],
         ["bool"] = [ElementType.Bool],
     };
 

@@ -1,6 +1,7 @@
 using Lift.Ort.Devices;
 using Lift.Ort.Devices.Cpu;
 using Lift.Ort.Devices.Cuda;
+using Lift.Ort.Operators.Recurrent;
 using Microsoft.ML.OnnxRuntime;
 
 namespace Lift.Ort.Operators;
@@ -33,6 +34,10 @@ public static class TrainingOperators
         AveragePoolGrad.Schema,
         BatchNormInternal.Schema,
         BatchNormalizationGrad.Schema,
+        LstmTraining.Schema,
+        LstmGrad.Schema,
+        GruTraining.Schema,
+        GruGrad.Schema,
         ConcatTraining.Schema,
         SplitTraining.Schema,
         SliceGrad.Schema,
