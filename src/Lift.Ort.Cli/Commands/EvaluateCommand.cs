@@ -1,9 +1,13 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Text.Json;
+using Lift.Ort.Artifacts;
 using Lift.Ort.Data;
 using Lift.Ort.Devices;
 using Lift.Ort.Generation;
+using Lift.Ort.Gradients;
+using Lift.Ort.Onnx;
+using Lift.Ort.Training;
 
 namespace Lift.Ort.Cli.Commands;
 
@@ -11,11 +15,12 @@ namespace Lift.Ort.Cli.Commands;
 internal sealed class EvaluateCommand : LiftCommand
 {
     private readonly Argument<string> model = new("MODEL") { Description = "The exported model, an .onnx file." };
-    private readonly Option<string> data = new("--data") { Description = "JSON array or JSONL: text; prompt and completion; instruction and output; messages; input_ids and labels; or the model's own inputs and labels.", Required = true, HelpName = "FILE" };
+    private readonly Option<string> data = new("--data") { Description = $"{DataChoices.Forms}: text; prompt and completion; instruction and output; messages; text and label; input_ids and labels; or the model's own inputs and labels.", Required = true, HelpName = "FILE" };
     private readonly Option<string> tokenizer = new("--tokenizer") { Description = "Folder with tokenizer.json, SentencePiece .model file, bytes, or none for ready tokens.", DefaultValueFactory = _ => "none", HelpName = "TOKENIZER" };
     private readonly Option<string> metric = Choices.OneOf("--metric", "loss: mean over the labels; exact-match: share of prompts that the model answers right.", "loss", "loss", "exact-match");
-    private readonly Option<string> loss = Choices.OneOf("--loss", "Which loss; default causal-lm for outputs [batch, sequence, vocabulary], else cross-entropy.", null, "causal-lm", "cross-entropy", "mse", "bce");
-    private readonly Option<string> scored = new("--output") { Description = "The model output that is scored; default logits, else the first float output.", HelpName = "NAME" };
+    private readonly LossChoices loss = new(null, "Which loss; default: that of --run, else causal-lm for outputs [batch, sequence, vocabulary], else cross-entropy.");
+    private readonly DataChoices choices = new();
+    private readonly Option<string?> run = new("--run") { Description = "Run folder whose loss, class names and scales of features are taken.", HelpName = "RUN" };
     private readonly Option<int> batch = Choices.Count("--batch", "Rows at a time.", 8);
     private readonly Option<int> limit = Choices.Count("--limit", "Rows of the file to use, from its start; default all.");
     private readonly Option<int> maxLength = Choices.Count("--max-length", "Tokens at which a row is cut.", 512);
@@ -31,39 +36,84 @@ internal sealed class EvaluateCommand : LiftCommand
         "lift evaluate model.onnx --data test.jsonl --tokenizer tokenizer/ --metric exact-match --limit 200")
     {
         Add(model);
-        foreach (Option option in new Option[] { data, tokenizer, metric, loss, scored, batch, limit, maxLength, maxNewTokens, beams, template, rule, predictions, noCache, device }) Add(option);
+        foreach (Option option in (Option[])[data, tokenizer, metric, .. loss.All, run, .. choices.All, batch, limit, maxLength, maxNewTokens, beams, template, rule, predictions, noCache, device]) Add(option);
     }
 
     protected override void Run(ParseResult line, Output output, CancellationToken stop)
     {
         using IDevice place = Device.Open(line.GetValue(device)!);
         using ITokenizer? words = Tokenizer.Open(line.GetValue(tokenizer)!);
-        using ExportedModel exported = ExportedModel.Open(line.GetValue(model)!, place, line.GetValue(scored));
         var clock = Stopwatch.StartNew();
+        string path = Directory.Exists(line.GetValue(model)!) ? Path.Combine(line.GetValue(model)!, "model.onnx") : line.GetValue(model)!;
         var common = new Dictionary<string, object> { ["metric"] = line.GetValue(metric)! };
-        foreach (var (name, value) in line.GetValue(metric) == "loss" ? Loss(line, exported, words) : Answers(line, exported, words, stop)) common[name] = value;
+        foreach (var (name, value) in Measure(line, path, place, words, stop)) common[name] = value;
         common["template"] = line.GetValue(template)!;
         common["seconds"] = Math.Round(clock.Elapsed.TotalSeconds, 3);
-        common["model"] = exported.Path;
+        common["model"] = path;
         common["data"] = line.GetValue(data)!;
         output.Json(common);
     }
 
-    private IEnumerable<KeyValuePair<string, object>> Loss(ParseResult line, ExportedModel exported, ITokenizer? words)
+    private IEnumerable<KeyValuePair<string, object>> Measure(ParseResult line, string path, IDevice place, ITokenizer? words, CancellationToken stop)
     {
-        var measure = new LossMetric(exported, line.GetValue(loss));
-        var reader = BatchReader.Open(line.GetValue(data)!, words, measure.Inputs, measure.Fit(Rows(line)));
-        LossScore score = measure.Score(reader.Epoch());
+        RunSettings? trained = line.GetValue(run) is { } folder ? RunFolder.Open(folder).Settings : null;
+        TrainingGraphOptions asked = Asked(line, trained);
+        bool simple = asked.Loss is "" or "causal-lm" or "cross-entropy" or "mse" or "bce" && asked.LossOptions.IsDefault;
+        using ExportedModel? exported = simple || line.GetValue(metric) != "loss" ? ExportedModel.Open(path, place, asked.Output) : null;
+        bool pixels = exported?.OutputType.Rank >= 4 && asked.Loss is "" or "cross-entropy";
+        if (line.GetValue(metric) == "loss" && (exported is null || pixels))
+        {
+            if (!File.Exists(path)) throw new LiftException($"There is no model '{path}'; give an .onnx file.");
+            using TaskEvaluation task = TaskEvaluation.Open(path, pixels ? asked with { Loss = "cross-entropy" } : asked, place);
+            foreach (var pair in Task(line, task, pixels ? "cross-entropy" : asked.Loss, words, trained)) yield return pair;
+            yield break;
+        }
+        foreach (var pair in line.GetValue(metric) == "loss" ? Loss(line, exported!, asked.Loss, words, trained) : Answers(line, exported!, words, stop)) yield return pair;
+    }
+
+    /// <summary>Loss and output as the options say, else as the run's folder was prepared.</summary>
+    private TrainingGraphOptions Asked(ParseResult line, RunSettings? trained)
+    {
+        ArtifactRecord? record = trained is null || loss.Loss(line) is not null ? null : ArtifactFolder.Open(trained.Artifacts).Record;
+        return new()
+        {
+            Loss = loss.Loss(line) ?? record?.Loss ?? "",
+            LossOptions = record?.LossOptions ?? loss.Options(line),
+            Output = loss.Output(line) ?? record?.Scored,
+        };
+    }
+
+    private IEnumerable<KeyValuePair<string, object>> Task(ParseResult line, TaskEvaluation task, string kind, ITokenizer? words, RunSettings? trained)
+    {
+        DataOptions rows = Fitted(line, task.Fit(Rows(line, trained)), task.Inputs);
+        BatchReader reader = BatchReader.Open(line.GetValue(data)!, words, task.Inputs, rows);
+        TaskScore score = task.Score(reader.Epoch(), rows.ClassNames);
+        yield return new("loss", score.Loss);
+        foreach (var (name, value) in score.Metrics) yield return new(name, value);
+        foreach (var pair in Counts(kind, score.Examples, score.Tokens, score.LabelTokens, reader)) yield return pair;
+    }
+
+    private IEnumerable<KeyValuePair<string, object>> Loss(ParseResult line, ExportedModel exported, string kind, ITokenizer? words, RunSettings? trained)
+    {
+        var measure = new LossMetric(exported, kind.Length > 0 ? kind : null);
+        DataOptions rows = Fitted(line, measure.Fit(Rows(line, trained)), measure.Inputs);
+        var reader = BatchReader.Open(line.GetValue(data)!, words, measure.Inputs, rows);
+        LossScore score = measure.Score(reader.Epoch(), rows.ClassNames);
         yield return new("loss", score.Loss);
         yield return new("example_loss", score.ExampleLoss);
         if (score.Accuracy is { } share) yield return new("accuracy", share);
-        yield return new("kind", measure.Loss);
-        yield return new("examples", score.Examples);
-        yield return new("tokens", score.Tokens);
-        yield return new("label_tokens", score.LabelTokens);
-        yield return new("truncated", reader.Truncated);
-        yield return new("skipped", reader.Skipped);
+        foreach (var (name, value) in score.Metrics.Where(m => m.Key != "accuracy" || score.Accuracy is null)) yield return new(name, value);
+        foreach (var pair in Counts(measure.Loss, score.Examples, score.Tokens, score.LabelTokens, reader)) yield return pair;
     }
+
+    private static IEnumerable<KeyValuePair<string, object>> Counts(string kind, int examples, long tokens, long labels, BatchReader reader) =>
+    [
+        new("kind", kind), new("examples", examples), new("tokens", tokens), new("label_tokens", labels), new("truncated", reader.Truncated), new("skipped", reader.Skipped),
+    ];
+
+    /// <summary>Class names and the like: those of the run or the options, else what the rows and the files beside the model tell.</summary>
+    private DataOptions Fitted(ParseResult line, DataOptions rows, IReadOnlyList<GraphValue> inputs) =>
+        DataFit.Of(line.GetValue(data)!, inputs, choices.Read(line, rows), ModelNotes.Beside(line.GetValue(model)));
 
     private IEnumerable<KeyValuePair<string, object>> Answers(ParseResult line, ExportedModel exported, ITokenizer? words, CancellationToken stop)
     {
@@ -80,8 +130,9 @@ internal sealed class EvaluateCommand : LiftCommand
     }
 
     /// <summary>Rows grouped by length: the order of scoring changes nothing but the time.</summary>
-    private DataOptions Rows(ParseResult line) => new()
+    private DataOptions Rows(ParseResult line, RunSettings? trained = null) => (trained?.Rows ?? new()) with
     {
+        Shuffle = true,
         Batch = line.GetValue(batch),
         Limit = line.GetValue(limit) is > 0 and var n ? n : int.MaxValue,
         MaxLength = line.GetValue(maxLength),

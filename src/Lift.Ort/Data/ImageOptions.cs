@@ -69,6 +69,10 @@ public sealed record ImageOptions
         };
     });
 
+    /// <summary>True where a <c>preprocessor_config.json</c> is for images, not for sounds.</summary>
+    /// <exception cref="LiftException">The file is no JSON.</exception>
+    public static bool IsMeant(string path) => Preprocessor.IsImage(path);
+
     /// <summary>What will be done, in words.</summary>
     public override string ToString()
     {

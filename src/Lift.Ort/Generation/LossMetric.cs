@@ -2,6 +2,7 @@ using System.Numerics;
 using Lift.Ort.Data;
 using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
+using Lift.Ort.Sessions.Metrics;
 
 namespace Lift.Ort.Generation;
 
@@ -10,11 +11,17 @@ namespace Lift.Ort.Generation;
 /// <param name="ExampleLoss">Mean over the rows of each row's own mean.</param>
 /// <param name="Accuracy">Share of counted labels whose class scores highest; null for mse and bce.</param>
 /// <param name="LabelTokens">Labels that counted.</param>
-public sealed record LossScore(double Loss, double ExampleLoss, double? Accuracy, int Examples, long Tokens, long LabelTokens);
+public sealed record LossScore(double Loss, double ExampleLoss, double? Accuracy, int Examples, long Tokens, long LabelTokens)
+{
+    /// <summary>Further metrics that fit the loss, by name.</summary>
+    public IReadOnlyDictionary<string, double> Metrics { get; init; } = new Dictionary<string, double>();
+}
 
 /// <summary>Computes losses outside the graph, in float64, from what an exported model gives out.</summary>
 public sealed class LossMetric
 {
+    private static readonly LossOptions plain = new();
+
     private readonly ExportedModel model;
     private readonly Func<Batch, ModelOutput, int, Sum> row;
     private float[] scratch = [];
@@ -31,29 +38,33 @@ public sealed class LossMetric
             "cross-entropy" => (b, o, i) => Classes(b, o, i, 0),
             "mse" => (b, o, i) => Values(b, o, i, (score, label) => (score - label) * (score - label)),
             "bce" => (b, o, i) => Values(b, o, i, model.OutputOperator == "Sigmoid" ? OfProbability : OfLogit),
-            _ => throw new LiftException($"There is no loss '{Loss}'; losses are: {string.Join(", ", Losses.Names)}."),
+            _ => throw new LiftException($"{Losses.Find(Loss).Name} is not computed outside the graph; use {nameof(TaskEvaluation)}."),
         };
     }
 
     public string Loss { get; }
 
     /// <summary>The model's inputs and the labels that this loss reads, for a <see cref="BatchReader"/>.</summary>
-    public IReadOnlyList<GraphValue> Inputs => [.. model.Inputs, new(Batch.LabelsName, Loss is "mse" or "bce"
-        ? new TensorType(ElementType.Float, model.OutputType.Shape)
-        : new TensorType(ElementType.Int64, model.OutputType.Shape is { Rank: > 0 } s ? new Shape(s.Dims[..^1]) : null))];
+    public IReadOnlyList<GraphValue> Inputs => [.. model.Inputs, new(Batch.LabelsName, Losses.Find(Loss).Labels(model.OutputType, plain)!)];
 
     /// <summary><paramref name="options"/> with what the model says of labels.</summary>
-    public DataOptions Fit(DataOptions options) => Loss switch
+    public DataOptions Fit(DataOptions options)
     {
-        "causal-lm" => options with { Shifted = true, VocabularySize = model.Classes },
-        "cross-entropy" => options with { Shifted = false, Classes = model.Classes },
-        _ => options with { Shifted = false },
-    };
+        options = options with { Kind = Losses.Find(Loss).Kind, Group = 1 };
+        return Loss switch
+        {
+            "causal-lm" => options with { Shifted = true, VocabularySize = model.Classes, Classes = null },
+            "cross-entropy" => options with { Shifted = false, VocabularySize = null, Classes = (int?)Losses.Find(Loss).Classes(model.OutputType.Shape, plain) },
+            _ => options with { Shifted = false, VocabularySize = null, Classes = null },
+        };
+    }
 
     /// <summary>Scores all batches of one epoch.</summary>
+    /// <param name="names">Names of the classes, where they have some.</param>
     /// <exception cref="LiftException">A batch does not fit the model, or a label is no class.</exception>
-    public LossScore Score(IEnumerable<Batch> batches)
+    public LossScore Score(IEnumerable<Batch> batches, IReadOnlyList<string>? names = null)
     {
+        TaskMetric? metric = TaskMetric.For(Losses.Find(Loss), plain, names, model.OutputOperator == "Sigmoid");
         double total = 0, ofExamples = 0;
         long labels = 0, right = 0, tokens = 0;
         int examples = 0;
@@ -68,10 +79,11 @@ public sealed class LossMetric
                 ofExamples += sum.Loss / sum.Count;
                 examples++;
             }
+            if (batch.Examples == output.Dims.FirstOrDefault()) metric?.Add(batch, output.Whole()); // rows that only fill a fixed batch are not judged
             tokens += batch.Tokens;
         }
         if (labels == 0) throw new LiftException("No label counts in this data set: every one is -100.");
-        return new LossScore(total / labels, ofExamples / examples, Loss is "mse" or "bce" ? null : (double)right / labels, examples, tokens, labels);
+        return new LossScore(total / labels, ofExamples / examples, Loss is "mse" or "bce" ? null : (double)right / labels, examples, tokens, labels) { Metrics = metric?.Result() ?? new Dictionary<string, double>() };
     }
 
     private readonly record struct Sum(double Loss, long Count, long Right);

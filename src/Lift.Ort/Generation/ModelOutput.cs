@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Lift.Ort.Onnx;
+using Lift.Ort.Sessions.Metrics;
 using Microsoft.ML.OnnxRuntime;
 
 namespace Lift.Ort.Generation;
@@ -50,6 +51,14 @@ public sealed class ModelOutput : IDisposable
             };
         }
         return scratch.AsSpan(0, Width);
+    }
+
+    /// <summary>All of it in float32.</summary>
+    public Scores Whole()
+    {
+        float[] values = new float[checked(Rows * Width)], scratch = [];
+        for (long row = 0; row < Rows; row++) Row(row, ref scratch).CopyTo(values.AsSpan((int)(row * Width)));
+        return new(values, Dims);
     }
 
     public void Dispose() => owner.Dispose();

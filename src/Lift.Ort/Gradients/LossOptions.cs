@@ -71,6 +71,10 @@ public sealed record LossOptions
     /// <summary>ctc: the class that stands for no symbol; default 0.</summary>
     public int Blank { get; init; }
 
+    /// <summary>True where every option has its default.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public bool IsDefault => !Given.Any();
+
     /// <summary>Names of the options that differ from their defaults.</summary>
     internal IEnumerable<string> Given
     {

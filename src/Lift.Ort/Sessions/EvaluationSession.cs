@@ -4,6 +4,7 @@ using Lift.Ort.Devices;
 using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
 using Lift.Ort.Onnx.Writing;
+using Lift.Ort.Sessions.Metrics;
 
 namespace Lift.Ort.Sessions;
 
@@ -90,6 +91,22 @@ public sealed unsafe class EvaluationSession : IDisposable
 
     /// <summary>The mean loss over all labels of the batches: each batch counts by its labels. NaN where there are none.</summary>
     public double MeanLoss(IEnumerable<Batch> batches) => MeanLoss(batches.Select(b => (b.Values, (double)b.LabelTokens)));
+
+    /// <summary>The mean loss, as <see cref="MeanLoss(IEnumerable{Batch})"/>, and metrics over the same batches; needs the scored output among the outputs asked for.</summary>
+    /// <param name="scored">Name of the output that is judged.</param>
+    public (double Loss, IReadOnlyDictionary<string, double> Metrics) Judge(IEnumerable<Batch> batches, string scored, TaskMetric metric)
+    {
+        double total = 0, weight = 0;
+        foreach (Batch batch in batches)
+        {
+            var (value, values) = Run(batch.Values);
+            metric.Add(batch, new(values[scored].ToFloats(), values[scored].Dims));
+            if (batch.LabelTokens == 0) continue;
+            total += batch.LabelTokens * (double)value;
+            weight += batch.LabelTokens;
+        }
+        return (total / weight, metric.Result());
+    }
 
     /// <summary>The weighted mean of the batches' losses; weights such as label counts make it the loss of one large batch.</summary>
     public double MeanLoss(IEnumerable<(IReadOnlyDictionary<string, Tensor> Batch, double Weight)> batches)

@@ -22,8 +22,8 @@ public sealed record StepDone(int Step, float Loss, double Lr, long Tokens, doub
 /// </summary>
 public sealed record MaskRefreshed(int Step, long K, double? Overlap, double? Bound, double Seconds) : RunEvent(Step);
 
-/// <summary>The loss on the validation data after a step (step 0: before training).</summary>
-public sealed record Validated(int Step, double ValidationLoss) : RunEvent(Step);
+/// <summary>The loss on the validation data after a step (step 0: before training), and the metrics that fit the loss, by name (null where there are none).</summary>
+public sealed record Validated(int Step, double ValidationLoss, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] IReadOnlyDictionary<string, double>? Metrics = null) : RunEvent(Step);
 
 /// <summary>The log of a run: one JSON object per line, written as it happens.</summary>
 public sealed class RunLog : IDisposable

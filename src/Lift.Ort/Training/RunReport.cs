@@ -25,12 +25,12 @@ public static class RunReport
     private static string Html(IReadOnlyList<(string Name, IReadOnlyList<RunEvent> Log)> runs)
     {
         var html = new StringBuilder("<!doctype html><meta charset=\"utf-8\"><title>Runs</title>\n<style>body{font-family:sans-serif;max-width:60em;margin:2em auto}td,th{padding:.2em 1em;text-align:right}</style>\n");
-        html.AppendLine("<table><tr><th>run</th><th>steps</th><th>first loss</th><th>last loss</th><th>tokens</th><th>trained entries</th><th>refreshes</th><th>refresh seconds</th></tr>");
+        html.AppendLine("<table><tr><th>run</th><th>steps</th><th>first loss</th><th>last loss</th><th>tokens</th><th>trained entries</th><th>refreshes</th><th>refresh seconds</th><th>validation</th></tr>");
         foreach (var (name, log) in runs)
         {
             StepDone[] steps = [.. log.OfType<StepDone>()];
             MaskRefreshed[] refreshes = [.. log.OfType<MaskRefreshed>()];
-            html.AppendLine(CultureInfo.InvariantCulture, $"<tr><td>{WebUtility.HtmlEncode(name)}</td><td>{steps.LastOrDefault()?.Step}</td><td>{steps.FirstOrDefault()?.Loss:F4}</td><td>{steps.LastOrDefault()?.Loss:F4}</td><td>{steps.LastOrDefault()?.Tokens}</td><td>{refreshes.LastOrDefault()?.K}</td><td>{refreshes.Length}</td><td>{refreshes.Sum(r => r.Seconds):F2}</td></tr>");
+            html.AppendLine(CultureInfo.InvariantCulture, $"<tr><td>{WebUtility.HtmlEncode(name)}</td><td>{steps.LastOrDefault()?.Step}</td><td>{steps.FirstOrDefault()?.Loss:F4}</td><td>{steps.LastOrDefault()?.Loss:F4}</td><td>{steps.LastOrDefault()?.Tokens}</td><td>{refreshes.LastOrDefault()?.K}</td><td>{refreshes.Length}</td><td>{refreshes.Sum(r => r.Seconds):F2}</td><td>{Held(log)}</td></tr>");
         }
         html.AppendLine("</table>").AppendLine(Svg(runs));
         html.AppendLine(LineChart.Draw("Learning rate", "step", "lr", [.. runs.Select(r => new Curve(r.Name, Points<StepDone>(r.Log, s => s.Lr)))]));
@@ -38,8 +38,16 @@ public static class RunReport
         {
             html.AppendLine(LineChart.Draw("Overlap of a new mask with the old one", "step", "overlap", [.. runs.Select(r => new Curve(r.Name, Points<MaskRefreshed>(r.Log, m => m.Overlap ?? double.NaN)))]));
         }
+        foreach (string metric in runs.SelectMany(r => r.Log.OfType<Validated>()).SelectMany(v => v.Metrics?.Keys ?? []).Distinct())
+        {
+            html.AppendLine(LineChart.Draw($"Validation: {metric}", "step", metric, [.. runs.Select(r => new Curve(r.Name, Points<Validated>(r.Log, v => v.Metrics?.GetValueOrDefault(metric, double.NaN) ?? double.NaN)))]));
+        }
         return html.ToString();
     }
+
+    /// <summary>The last loss on validation rows and the metrics with it.</summary>
+    private static string Held(IReadOnlyList<RunEvent> log) => log.OfType<Validated>().LastOrDefault() is not { } last ? ""
+        : string.Join(", ", (last.Metrics ?? new Dictionary<string, double>()).Select(m => FormattableString.Invariant($"{m.Key} {m.Value:F4}")).Prepend(FormattableString.Invariant($"loss {last.ValidationLoss:F4}")));
 
     private static List<(double, double)> Points<T>(IReadOnlyList<RunEvent> log, Func<T, double> value) where T : RunEvent => [.. log.OfType<T>().Select(e => ((double)e.Step, value(e)))];
 

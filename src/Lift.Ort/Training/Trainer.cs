@@ -53,8 +53,8 @@ public sealed class Trainer : IDisposable
     /// <summary>The entries that are trained now, one mask per weight; empty before the first step.</summary>
     public IReadOnlyList<Mask> Masks => entries.Masks;
 
-    /// <summary>Measures the loss on held-out data, or null (the default).</summary>
-    public Func<double>? Validation { get; init; }
+    /// <summary>Measures the loss on held-out data, and metrics by name where there are some; or null (the default).</summary>
+    public Func<(double Loss, IReadOnlyDictionary<string, double>? Metrics)>? Validation { get; init; }
 
     /// <summary>Told of every step, choice of entries and validation as it happens.</summary>
     public event Action<RunEvent>? Happened;
@@ -131,7 +131,7 @@ public sealed class Trainer : IDisposable
 
     private void Validate()
     {
-        if (Validation is not null) Tell(new Validated(Step, Validation()));
+        if (Validation?.Invoke() is { } score) Tell(new Validated(Step, score.Loss, score.Metrics));
     }
 
     private void Save()

@@ -2,6 +2,7 @@ using Lift.Ort.Artifacts;
 using Lift.Ort.Data;
 using Lift.Ort.Devices;
 using Lift.Ort.Gradients;
+using Lift.Ort.Onnx;
 using Lift.Ort.Sessions;
 
 namespace Lift.Ort.Training;
@@ -11,12 +12,12 @@ public sealed class TrainingRun : IDisposable
 {
     private readonly ArtifactFolder artifacts;
     private readonly TrainingSession session;
-    private readonly EvaluationSession? evaluation;
+    private readonly RunValidation? validation;
     private readonly RunLog log;
 
     private TrainingRun(RunFolder folder, Parts parts)
     {
-        (Folder, artifacts, session, evaluation, Trainer) = (folder, parts.Artifacts, parts.Session, parts.Evaluation, parts.Trainer);
+        (Folder, artifacts, session, validation, Trainer) = (folder, parts.Artifacts, parts.Session, parts.Validation, parts.Trainer);
         bool saved = File.Exists(folder.CheckpointPath);
         try
         {
@@ -35,6 +36,9 @@ public sealed class TrainingRun : IDisposable
     public RunFolder Folder { get; }
 
     public Trainer Trainer { get; }
+
+    /// <summary>The inputs that a batch gives, labels among them.</summary>
+    public IReadOnlyList<GraphValue> Inputs => session.Inputs;
 
     /// <summary>Rows of the training data that were cut at the maximal length, and rows left out because no label was left.</summary>
     public (int Truncated, int Skipped) Rows { get; private init; }
@@ -80,7 +84,7 @@ public sealed class TrainingRun : IDisposable
     private void Close()
     {
         Trainer.Dispose();
-        evaluation?.Dispose();
+        validation?.Dispose();
         session.Dispose();
     }
 
@@ -100,9 +104,8 @@ public sealed class TrainingRun : IDisposable
             if (settings.Validation is null) return new(artifacts, session, null, new Trainer(session, device, data, settings.Training), (data.Truncated, data.Skipped), rows);
 
             BatchReader held = BatchReader.Open(settings.Validation, tokenizer, session.Inputs, rows with { Shuffle = false });
-            EvaluationSession evaluation = EvaluationSession.Open(artifacts, device, session.Weights);
-            double Validate() => evaluation.MeanLoss(held.Epoch().Select(b => (b.Values, (double)b.LabelTokens)));
-            return new(artifacts, session, evaluation, new Trainer(session, device, data, settings.Training) { Validation = Validate }, (data.Truncated, data.Skipped), rows);
+            var validation = new RunValidation(artifacts, device, session.Weights, held, rows.ClassNames);
+            return new(artifacts, session, validation, new Trainer(session, device, data, settings.Training) { Validation = validation.Measure }, (data.Truncated, data.Skipped), rows);
         }
         catch
         {
@@ -126,5 +129,5 @@ public sealed class TrainingRun : IDisposable
         };
     }
 
-    private sealed record Parts(ArtifactFolder Artifacts, TrainingSession Session, EvaluationSession? Evaluation, Trainer Trainer, (int, int) Rows, DataOptions Fitted);
+    private sealed record Parts(ArtifactFolder Artifacts, TrainingSession Session, RunValidation? Validation, Trainer Trainer, (int, int) Rows, DataOptions Fitted);
 }

@@ -51,7 +51,7 @@ public sealed class LossMetricTests
         Assert.AreEqual(ce, Score("Identity", null, classes).Loss, 1e-6);
         Assert.AreEqual(ce, Score("Softmax", null, classes).Loss, 1e-6, "a final Softmax is taken back");
         Assert.AreEqual((0.0, 1L, 1), (Score("Identity", null, classes).Accuracy!.Value, Score("Identity", null, classes).LabelTokens, Score("Identity", null, classes).Examples));
-        StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => Score("Identity", "hinge", batch)).Message, "no loss 'hinge'");
+        StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => Score("Identity", "squares", batch)).Message, "no loss 'squares'");
 
         LossScore Score(string op, string? loss, Batch data)
         {

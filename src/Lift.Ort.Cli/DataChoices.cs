@@ -1,0 +1,52 @@
+using System.CommandLine;
+using Lift.Ort.Data;
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Cli;
+
+/// <summary>Options that say how rows become a model's inputs and labels.</summary>
+internal sealed class DataChoices
+{
+    /// <summary>What <c>--data</c> takes.</summary>
+    public const string Forms = "JSON, JSONL, CSV or TSV file, or a folder with a folder of files per class";
+
+    private readonly Option<string?> labelField = new("--label-field") { Description = "Field or column with the label; default: labels, label, target, class or score.", HelpName = "NAME" };
+    private readonly Option<string?> classNames = new("--class-names") { Description = "Names of the classes in the order of their numbers, with commas between them, or a file with one a line; default: id2label beside the model, else the rows' own, sorted.", HelpName = "A,B,…|FILE" };
+    private readonly Option<string?> features = new("--features") { Description = "Columns of the feature vector, with commas between them; default: every column of numbers but the label.", HelpName = "A,B,…" };
+    private readonly Option<bool> standardize = new("--standardize") { Description = "Each feature minus its mean, divided by its deviation, over the training rows (kept with the run)." };
+    private readonly Option<string?> preprocessor = new("--preprocessor") { Description = "preprocessor_config.json (or its folder) that says how images or sounds become numbers; default: beside the model.", HelpName = "FILE" };
+    private readonly Option<int?> decoderStart = new("--decoder-start") { Description = "Token that a decoder begins with; default: config.json beside the model, else the padding token.", HelpName = "ID" };
+
+    public IEnumerable<Option> All => [labelField, classNames, features, standardize, preprocessor, decoderStart];
+
+    /// <summary>The options on top of <paramref name="rows"/>.</summary>
+    /// <exception cref="LiftException">A file that they name cannot be read.</exception>
+    public DataOptions Read(ParseResult line, DataOptions rows)
+    {
+        string? config = line.GetValue(preprocessor) is { } named ? Directory.Exists(named) ? Path.Combine(named, "preprocessor_config.json") : named : null;
+        if (config is not null && !File.Exists(config)) throw new LiftException($"There is no '{config}'; name a preprocessor_config.json with --preprocessor.");
+        bool image = config is not null && ImageOptions.IsMeant(config);
+        return rows with
+        {
+            LabelField = line.GetValue(labelField) ?? rows.LabelField,
+            ClassNames = line.GetValue(classNames) is { } names ? File.Exists(names) ? [.. File.ReadLines(names).Select(n => n.Trim()).Where(n => n.Length > 0)] : Words(names) : rows.ClassNames,
+            DecoderStart = line.GetValue(decoderStart) ?? rows.DecoderStart,
+            Table = rows.Table with { Features = line.GetValue(features) is { } columns ? Words(columns) : rows.Table.Features, Standardize = line.GetValue(standardize) || rows.Table.Standardize },
+            Image = image ? ImageOptions.Read(config!) : rows.Image,
+            Audio = config is not null && !image ? AudioOptions.Read(config) : rows.Audio,
+        };
+    }
+
+    /// <summary>What was found out about the rows, a line each.</summary>
+    public static IEnumerable<string> Describe(DataOptions rows, IReadOnlyList<GraphValue> inputs)
+    {
+        if (rows.ClassNames is { Count: > 0 } names) yield return $"Classes: {string.Join(", ", names.Take(30).Select((n, i) => $"{i} {n}"))}{(names.Count > 30 ? ", …" : "")}.";
+        if (rows.Table.Features is { } features) yield return $"Features: {string.Join(", ", features)}{(rows.Table.Standardize ? ", standardised" : "")}.";
+        foreach (var (column, words) in rows.Table.Categories ?? new Dictionary<string, IReadOnlyList<string>>())
+            yield return $"Column '{column}': {string.Join(", ", words.Take(30).Select((w, i) => $"{i} {w}"))}{(words.Count > 30 ? ", …" : "")}.";
+        if (rows.Image is not null && inputs.Any(i => i.Type.Rank == 4)) yield return $"Images: {rows.Image}.";
+        if (rows.Audio is not null && inputs.Any(i => i.Type.Element.IsFloat() && i.Type.Rank is 2 or 3)) yield return $"Sounds: {rows.Audio}.";
+    }
+
+    private static string[] Words(string list) => list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+}
