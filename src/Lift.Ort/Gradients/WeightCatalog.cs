@@ -34,10 +34,13 @@ public static partial class WeightCatalog
         }
         bool constants = !graph.Initializers.Values.Any(t => t.Type.IsFloat() && t.Dims.Length > 1 && !graph.Constants.Contains(t.Name) && !graph.Buffers.Contains(t.Name));
         var heads = scored is null ? [] : Heads(graph, scored);
-        return [.. graph.Initializers.Values.Where(t => t.Type.IsFloat() && t.Count > 0 && (constants || !graph.Constants.Contains(t.Name)) && !graph.Buffers.Contains(t.Name) && consumers.TryGetValue(t.Name, out var uses) && !uses.TrueForAll(IsExponent)).Select(t => Describe(t, consumers, heads))];
+        return [.. graph.Initializers.Values.Where(t => t.Type.IsFloat() && t.Count > 0 && (constants || !graph.Constants.Contains(t.Name)) && !graph.Buffers.Contains(t.Name) && consumers.TryGetValue(t.Name, out var uses) && !uses.TrueForAll(IsExponent) && !IsNumber(t)).Select(t => Describe(t, consumers, heads))];
 
         // x² is a formula, not a weight; training its 2 would ask for the logarithm of x.
         static bool IsExponent((Node Node, int Index) use) => use is { Node.OpType: "Pow", Index: 1 };
+
+        // Exporters that write no Constant nodes keep ε, √d and the like among the initializers, under made-up names.
+        static bool IsNumber(Tensor tensor) => tensor.Dims.Length == 0 && MadeUp().IsMatch(tensor.Name);
 
         void Use(string name, Node node, int index)
         {

@@ -91,5 +91,19 @@ public sealed class TrainingGraphTests
     [DataRow("a.c", "abc", false)]
     public void Globs_know_two_wildcards(string pattern, string name, bool matches) => Assert.AreEqual(matches, new Glob(pattern).Matches(name));
 
+    [TestMethod]
+    public void Numbers_of_a_formula_are_no_weights_though_they_are_initializers()
+    {
+        Graph graph = Mlp;
+        string scores = graph.Outputs[0].Name;
+        foreach (var (name, value) in new[] { ("exponent", 2f), ("/norm/Constant_output_0", 1e-5f), ("logit_scale", 3f) }) graph.Initializers[name] = Tensor.Scalar(name, value);
+        Var squared = graph.Add("Pow", [graph.Var(scores), graph.Var("exponent")]) + graph.Var("/norm/Constant_output_0");
+        Var scaled = squared * graph.Var("logit_scale");
+        graph.Outputs[0] = new(scaled.Name, graph.TypeOf(scaled.Name));
+        string trained = Names(TrainingGraph.Build(graph, classes with { Train = ["*"] }));
+        StringAssert.Contains(trained, "logit_scale");
+        Assert.IsFalse(trained.Contains("exponent") || trained.Contains("Constant_output"), trained);
+    }
+
     private static string Names(TrainingGraph graph) => string.Join(' ', graph.Trainable.Select(w => w.Name));
 }
