@@ -11,15 +11,18 @@ namespace Lift.Ort.Artifacts;
 public sealed class ArtifactFolder
 {
     private readonly Lazy<IReadOnlyDictionary<string, Tensor>> parameters;
-    private readonly Lazy<ModelProto?> evalModel;
+    private readonly Lazy<ModelProto?> evalModel, optimizerModel;
+    private readonly string prefix;
 
     private ArtifactFolder(string directory, string? source)
     {
         Directory = System.IO.Path.GetFullPath(directory);
         if (!System.IO.Directory.Exists(Directory))
             throw new LiftException($"The artifact folder '{directory}' does not exist; make it with `lift prepare MODEL -o {directory}`.");
+        prefix = ForeignLayouts.Prefix(Directory);
         TrainingModel = ReadModel(ArtifactNames.TrainingModel) ??
             throw new LiftException($"'{directory}' holds no {ArtifactNames.TrainingModel}; make the folder with `lift prepare`.");
+        ForeignLayouts.Check(Path(ArtifactNames.Checkpoint));
         Checkpoint = CheckpointFile.Read(Path(ArtifactNames.Checkpoint));
         string record = Path(ArtifactNames.Record);
         Record = File.Exists(record) ? ArtifactRecord.Read(record) : RecordOfOthers.Derive(TrainingModel, Checkpoint);
@@ -27,6 +30,7 @@ public sealed class ArtifactFolder
         FolderCheck.Check(this);
         parameters = new(ReadParameters);
         evalModel = new(() => ReadModel(ArtifactNames.EvalModel));
+        optimizerModel = new(() => ReadModel(ArtifactNames.OptimizerModel));
     }
 
     public string Directory { get; }
@@ -43,6 +47,9 @@ public sealed class ArtifactFolder
 
     /// <summary>The eval model, or null when the folder has none.</summary>
     public ModelProto? EvalModel => evalModel.Value;
+
+    /// <summary>The optimizer model, or null when the folder has none; <see cref="OptimizerRecipe"/> reads it.</summary>
+    public ModelProto? OptimizerModel => optimizerModel.Value;
 
     /// <summary>The values of all parameters by name, wherever they lie; files stay mapped.</summary>
     public IReadOnlyDictionary<string, Tensor> Parameters => parameters.Value;
@@ -61,7 +68,8 @@ public sealed class ArtifactFolder
     /// <exception cref="LiftException">A file is missing, broken or does not belong to the others; one sentence says which.</exception>
     public static ArtifactFolder Open(string directory, string? source = null) => new(directory, source);
 
-    public string Path(string file) => System.IO.Path.Combine(Directory, file);
+    /// <summary>Where a file of the folder lies; the prefix that its maker gave to all names comes in front.</summary>
+    public string Path(string file) => System.IO.Path.Combine(Directory, prefix + file);
 
     /// <summary>Writes this folder with other values: a run's weights and optimizer state as genuine artifacts.</summary>
     /// <param name="weights">New values by name; parameters that are absent keep theirs.</param>

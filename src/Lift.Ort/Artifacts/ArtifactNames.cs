@@ -19,6 +19,9 @@ public static class ArtifactNames
     private const string UpdatedSuffix = "_grad.accumulation.out";
     private const string GradientSuffix = "_grad";
 
+    /// <summary>True for the operators that add a gradient to its buffer: today's, and those of older artifacts.</summary>
+    public static bool IsAccumulator(string opType) => opType is Accumulator or "InPlaceAccumulator" or "GradientAccumulator";
+
     public static string Buffer(string parameter) => parameter + BufferSuffix;
 
     public static string Updated(string parameter) => parameter + UpdatedSuffix;

@@ -15,10 +15,14 @@ internal sealed unsafe class CheckpointReader(string path)
         FlatTableReader root = buffer.Root(CheckpointWriter.Identifier);
         int version = root.Int32(0);
         if (version is not (1 or 2))
-            throw new LiftException($"Checkpoint '{path}' has version {version}; versions 1 (ONNX Runtime 1.17) and 2 (1.18 and later) can be read.");
+            throw new LiftException($"Checkpoint '{path}' has version {version}; versions 1 (ONNX Runtime 1.16 and 1.17) and 2 (1.18 and later) can be read: save it again with one of these releases.");
         FlatTableReader module = root.Table(1) ?? throw buffer.Broken("it holds no module state");
         nominal = module.Bool(2);
-        if (module.Bool(3)) external = new MappedFile(path + ".data");
+        if (module.Bool(3))
+        {
+            if (!File.Exists(path + ".data")) throw new LiftException($"Checkpoint '{path}' keeps its tensors in '{Path.GetFileName(path)}.data', which is missing: copy both files.");
+            external = new MappedFile(path + ".data");
+        }
         var file = new CheckpointFile
         {
             Version = version,

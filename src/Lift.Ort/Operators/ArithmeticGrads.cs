@@ -6,10 +6,10 @@ internal sealed partial class DivGrad : FloatKernel
     public static readonly OperatorSchema Schema = new("DivGrad", ["dY: T", "A: T", "B: T"], ["dA?: T", "dB?: T"], _ => new DivGrad());
 }
 
-/// <summary>y = sin x ⇒ dx = dy · cos x</summary>
+/// <summary>y = sin x ⇒ dx = dy · cos x. ONNX Runtime keeps it in the standard domain.</summary>
 internal sealed partial class SinGrad : FloatKernel
 {
-    public static readonly OperatorSchema Schema = new("SinGrad", ["dY: T", "X: T"], ["dX: T"], _ => new SinGrad()) { InPlace = 0 };
+    public static readonly OperatorSchema Schema = new("SinGrad", ["dY: T", "X: T"], ["dX: T"], _ => new SinGrad()) { Domain = "", InPlace = 0 };
 }
 
 /// <summary>y = x brought to the grid of 8-bit numbers and back; the mask says where x was inside the grid.</summary>

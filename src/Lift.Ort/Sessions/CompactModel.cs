@@ -65,8 +65,8 @@ internal sealed class CompactModel
     private Dictionary<string, string> TakeAccumulators()
     {
         var gradients = new Dictionary<string, string>();
-        NodeProto[] rest = [.. graph.Node.Where(n => n.OpType != ArtifactNames.Accumulator)];
-        foreach (NodeProto node in graph.Node.Where(n => n.OpType == ArtifactNames.Accumulator))
+        NodeProto[] rest = [.. graph.Node.Where(n => !ArtifactNames.IsAccumulator(n.OpType))];
+        foreach (NodeProto node in graph.Node.Where(n => ArtifactNames.IsAccumulator(n.OpType)))
         {
             if (ArtifactNames.ParameterOfBuffer(node.Input[0]) is { } parameter) gradients[parameter] = node.Input[1];
         }

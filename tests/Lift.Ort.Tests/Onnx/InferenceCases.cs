@@ -232,7 +232,7 @@ internal static class InferenceCases
     /// <summary>A stock ONNX Runtime has no kernels for these: what they put out is written down here.</summary>
     private static IEnumerable<InferenceCase> OfTraining =>
     [
-        .. "SoftmaxGrad SoftmaxGrad_13 LogSoftmaxGrad LogSoftmaxGrad_13 SigmoidGrad TanhGrad ReluGrad QuickGeluGrad GeluGrad FastGeluGrad BiasGeluGrad_dX BiasFastGeluGrad_dX LeakyReluGrad EluGrad HardSigmoidGrad DropoutGrad Scale SinGrad ScaledSum FakeQuantGrad"
+        .. "SoftmaxGrad SoftmaxGrad_13 LogSoftmaxGrad LogSoftmaxGrad_13 SigmoidGrad TanhGrad ReluGrad QuickGeluGrad GeluGrad FastGeluGrad BiasGeluGrad_dX BiasFastGeluGrad_dX LeakyReluGrad EluGrad HardSigmoidGrad DropoutGrad Scale ScaledSum FakeQuantGrad"
             .Split(' ').Select(op => new InferenceCase($"com.microsoft.{op}", [F(2, 3), F(2, 3)], null, 1, ["float[2, 3]"])),
         .. "SoftmaxCrossEntropyLossInternalGrad SoftmaxCrossEntropyLossGrad NegativeLogLikelihoodLossInternalGrad"
             .Split(' ').Select(op => new InferenceCase($"com.microsoft.{op}", [F(), F(2, 3), I(2)], null, 1, ["float[2, 3]"])),
@@ -250,6 +250,7 @@ internal static class InferenceCases
         new("com.microsoft.GRUGrad", [F(5, 2, 3), F(1, 12, 3), F(1, 12, 4)], null, 5, ["float[5, 2, 3]", "float[1, 12, 3]", "float[1, 12, 4]", "float[1, 24]", "float[1, 2, 4]"]),
         new("com.microsoft.InPlaceAccumulatorV2", [F(2, 3), F(2, 3), B(1)], null, 2, ["bool[1]", "float[2, 3]"]),
         new("com.microsoft.BatchNormInternal", [F(2, 3, 4), F(3), F(3), F(3), F(3)], null, 5, ["float[2, 3, 4]", "float[3]", "float[3]", "float[3]", "float[3]"]),
+        new("SinGrad", [F(2, 3), F(2, 3)], null, 1, ["float[2, 3]"]),
         new("com.microsoft.BatchScale", [F(2, 3)], null, 2, ["float[2, 3]", "float[2, 3]"]),
         new("com.microsoft.ShrunkenGather", [F(5, 3), I(2)], n => n.With("axis", 1L), 1, ["float[5, 2]"]),
         new("com.microsoft.PadAndUnflatten", [F(3, 4), I(3), L(2, 5)], null, 1, ["float[2, 5, 4]"]),

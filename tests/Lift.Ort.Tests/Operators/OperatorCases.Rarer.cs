@@ -14,7 +14,7 @@ internal static partial class OperatorCases
         ["Scale"] = Scale,
         ["MixedPrecisionScale"] = MixedPrecisionScale,
         ["DivGrad"] = DivGrad,
-        ["SinGrad"] = () => Plain(Activation("SinGrad", x => x, (dy, x) => dy * Math.Cos(x))),
+        ["SinGrad"] = () => Plain(Activation("SinGrad", x => x, (dy, x) => dy * Math.Cos(x))).Select(c => c with { Node = c.Node with { Domain = "" } }),
         ["FakeQuant"] = FakeQuant,
         ["FakeQuantGrad"] = FakeQuantGrad,
         ["IsFinite"] = IsFinite,

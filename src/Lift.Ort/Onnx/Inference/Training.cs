@@ -25,7 +25,7 @@ internal static class Training
 
     [Infers("com.microsoft.SoftmaxGrad", "com.microsoft.SoftmaxGrad_13", "com.microsoft.LogSoftmaxGrad", "com.microsoft.LogSoftmaxGrad_13", "com.microsoft.SigmoidGrad",
         "com.microsoft.TanhGrad", "com.microsoft.ReluGrad", "com.microsoft.QuickGeluGrad", "com.microsoft.GeluGrad", "com.microsoft.FastGeluGrad", "com.microsoft.BiasGeluGrad_dX",
-        "com.microsoft.BiasFastGeluGrad_dX", "com.microsoft.LeakyReluGrad", "com.microsoft.EluGrad", "com.microsoft.HardSigmoidGrad", "com.microsoft.DropoutGrad", "com.microsoft.Scale", "com.microsoft.SinGrad", "com.microsoft.ScaledSum", "com.microsoft.FakeQuantGrad")]
+        "com.microsoft.BiasFastGeluGrad_dX", "com.microsoft.LeakyReluGrad", "com.microsoft.EluGrad", "com.microsoft.HardSigmoidGrad", "com.microsoft.DropoutGrad", "com.microsoft.Scale", "SinGrad", "com.microsoft.ScaledSum", "com.microsoft.FakeQuantGrad")]
     static void LikeEither(Inferred n) => n.Y(n.Shape(0) is null ? n.X(1) : n.X(0));
 
     [Infers("com.microsoft.GatherGrad")]
