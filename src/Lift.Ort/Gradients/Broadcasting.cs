@@ -12,6 +12,7 @@ internal static class Broadcasting
         if (gradient.Shape is not { } from || input.Shape is not { } to) return SumToAtRunTime(gradient, input);
         if (from.SameAs(to)) return gradient;
         int extra = from.Rank - to.Rank;
+        if (extra < 0) throw new LiftException($"'{input.Name}' {input.Type} does not fit the value that it is part of, {from}: the model's shapes contradict each other; export it again.");
         var axes = new List<long>();
         for (int i = 0; i < from.Rank; i++)
         {

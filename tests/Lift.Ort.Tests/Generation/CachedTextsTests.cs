@@ -159,4 +159,47 @@ public sealed class CachedTextsTests
         for (int i = 0; i < prompts.Length; i++) CollectionAssert.AreEqual(without[i], with[i]);
         Assert.IsTrue(Enumerable.Range(0, prompts.Length).Any(i => !with[i].SequenceEqual(decoder.Greedy[i].Tokens)), "the weights did change");
     }
+
+    /// <summary>Two rows always, one row of positions for all, cache_position, a switch for the scores: what other exports ask for.</summary>
+    [TestMethod]
+    [DataRow("batch of two")]
+    [DataRow("one row of positions")]
+    [DataRow("positions by place")]
+    [DataRow("last scores only")]
+    public void Other_forms_of_inputs_give_the_same_text(string form)
+    {
+        var decoder = new RecordedDecoder("gpt2-optimum");
+        ModelProto proto = ModelProto.Parser.ParseFrom(File.ReadAllBytes(decoder.Path));
+        ValueInfoProto Input(string name) => proto.Graph.Input.Single(i => i.Name == name);
+        if (form == "batch of two") foreach (ValueInfoProto input in proto.Graph.Input) input.Type.TensorType.Shape.Dim[0].DimValue = 2;
+        if (form == "one row of positions") Input("position_ids").Type.TensorType.Shape.Dim[0].DimValue = 1;
+        if (form == "positions by place")
+        {
+            Input("position_ids").Name = "cache_position";
+            Input("cache_position").Type.TensorType.Shape.Dim.RemoveAt(0);
+            proto.Graph.Initializer.Add(new TensorProto { Name = "front", DataType = 7, Dims = { 1 }, Int64Data = { 0 } });
+            proto.Graph.Node.Insert(0, new NodeProto { OpType = "Unsqueeze", Name = "front", Input = { "cache_position", "front" }, Output = { "position_ids" } });
+        }
+        if (form == "last scores only")
+        {
+            NodeProto last = proto.Graph.Node.Single(n => n.Output.Contains("logits"));
+            last.Output[0] = "all_logits";
+            foreach (var (name, value) in new[] { ("from", -1L), ("to", long.MaxValue), ("axis", 1) }) proto.Graph.Initializer.Add(new TensorProto { Name = name, DataType = 7, Dims = { 1 }, Int64Data = { value } });
+            proto.Graph.Node.Add(new NodeProto { OpType = "Slice", Name = "last", Input = { "all_logits", "from", "to", "axis" }, Output = { "logits" } });
+            proto.Graph.Output.Single(o => o.Name == "logits").Type.TensorType.Shape.Dim[1].DimValue = 1;
+        }
+        using TempFolder temp = TestFiles.Temp();
+        File.WriteAllBytes(temp["m.onnx"], Google.Protobuf.MessageExtensions.ToByteArray(proto));
+        using var device = Device.Open();
+        using var model = ExportedModel.Open(temp["m.onnx"], device);
+        Assert.IsNotNull(model.Cache);
+        foreach (int[] rows in new int[][] { [0, 1], [2], [3, 0] })
+        {
+            foreach (bool cache in new[] { true, false })
+            {
+                int[][] written = new TextGenerator(model, new() { MaxNewTokens = 12, Cache = cache }).Generate([.. rows.Select(r => decoder.Greedy[r].Prompt)]);
+                for (int i = 0; i < rows.Length; i++) CollectionAssert.AreEqual(decoder.Greedy[rows[i]].Tokens, written[i], $"{form}, prompt {rows[i]}, cache {cache}");
+            }
+        }
+    }
 }

@@ -77,6 +77,20 @@ public sealed class UnfoldingTests
         Assert.IsFalse(Same(model, 5, 3, 4).Nodes.Exists(n => n.OpType == "Scan"));
     }
 
+    /// <summary>As PyTorch's second exporter writes it: functions that ask for a rank, each called twice.</summary>
+    [TestMethod]
+    public void Ifs_inside_functions_are_unfolded_at_every_call()
+    {
+        var model = new SampleModel(18).Input("x", Float, "n", 4).Output("y", Float);
+        model.Proto.OpsetImport.Add(new OperatorSetIdProto { Domain = "pkg", Version = 1 });
+        var body = new SampleModel().Node("Shape", ["a"], ["shape"]).Node("Size", ["shape"], ["rank"]).Node("Constant", [], ["two"], SampleModel.Int("value_int", 2)).Node("Equal", ["rank", "two"], ["is"]);
+        body.Node("If", ["is"], ["r"], Branch("then_branch", g => g.Node("Neg", ["a"], ["t"]).Node("Exp", ["t"], ["r"]).Output("r", Float)), Branch("else_branch", g => g.Node("Abs", ["a"], ["r"]).Output("r", Float)));
+        var function = new FunctionProto { Domain = "pkg", Name = "f", Input = { "a" }, Output = { "r" }, Node = { body.Graph.Node }, OpsetImport = { new OperatorSetIdProto { Domain = "", Version = 18 } } };
+        model.Proto.Functions.Add(function);
+        foreach (var (from, to) in new[] { ("x", "h"), ("h", "y") }) model.Graph.Node.Add(new NodeProto { OpType = "f", Domain = "pkg", Name = $"call_{to}", Input = { from }, Output = { to } });
+        Assert.IsFalse(Same(model, 3, 4).Nodes.Exists(n => n.OpType == "If"));
+    }
+
     [TestMethod]
     public void What_depends_on_the_run_is_refused_in_one_sentence_that_names_node_weight_and_way_out()
     {

@@ -82,6 +82,37 @@ public sealed class DecoderTrainingTests
         foreach (string w in weights) CollectionAssert.AreEqual(changed[w].AsSpan<byte>().ToArray(), again.Initializers[w].AsSpan<byte>().ToArray(), w);
     }
 
+    /// <summary>The same where the weights lie in a file of their own, as in merged decoders above 2 GB.</summary>
+    [TestMethod]
+    [DataRow("gpt2-merged")]
+    [DataRow("gpt2-merged-apart")]
+    public void Weights_in_a_file_beside_the_model_are_written_back_too(string name)
+    {
+        using TempFolder temp = TestFiles.Temp();
+        ModelProto proto = ModelProto.Parser.ParseFrom(File.ReadAllBytes(new RecordedDecoder(name).Path));
+        using (FileStream data = File.Create(temp["m.onnx_data"]))
+        {
+            foreach (TensorProto tensor in Tensors(proto.Graph).Where(t => t.RawData.Length > 16))
+            {
+                tensor.DataLocation = TensorProto.Types.DataLocation.External;
+                foreach (var (key, value) in new[] { ("location", "m.onnx_data"), ("offset", $"{data.Position}"), ("length", $"{tensor.RawData.Length}") }) tensor.ExternalData.Add(new StringStringEntryProto { Key = key, Value = value });
+                tensor.RawData.WriteTo(data);
+                tensor.ClearRawData();
+            }
+        }
+        File.WriteAllBytes(temp["m.onnx"], Google.Protobuf.MessageExtensions.ToByteArray(proto));
+        Graph plain = OnnxFile.Read(new RecordedDecoder(name).Path), source = OnnxFile.Read(temp["m.onnx"]);
+        CollectionAssert.AreEqual(plain.Initializers.Keys.ToArray(), source.Initializers.Keys.ToArray());
+        foreach (string weight in plain.Initializers.Keys) CollectionAssert.AreEqual(plain.Initializers[weight].AsSpan<byte>().ToArray(), source.Initializers[weight].AsSpan<byte>().ToArray());
+
+        Tensor changed = source.Initializers.Values.First(t => t.Name.Contains("c_fc.bias")).Copy();
+        changed.AsSpan<float>().Fill(3);
+        OnnxFile.Replace(temp["m.onnx"], new Dictionary<string, Tensor> { [changed.Name] = changed }, temp["out.onnx"]);
+        Graph after = OnnxFile.Read(temp["out.onnx"]);
+        foreach (var (weight, tensor) in source.Initializers)
+            CollectionAssert.AreEqual((weight == changed.Name ? changed : tensor).AsSpan<byte>().ToArray(), after.Initializers[weight].AsSpan<byte>().ToArray(), weight);
+    }
+
     private static IEnumerable<TensorProto> Tensors(GraphProto graph) => graph.Initializer.Concat(graph.Node.SelectMany(n => n.Attribute).Where(a => a.G is not null).SelectMany(a => Tensors(a.G)));
 
     [TestMethod]
