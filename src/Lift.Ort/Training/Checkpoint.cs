@@ -11,7 +11,7 @@ namespace Lift.Ort.Training;
 /// The state of a run between two steps: values, masks, moments, and the place in data and schedule. Everything random in a run follows from its
 /// seeds and counts, so no generator's state is needed. Values are those of the entries that were ever trained; the others are the prepared model's.
 /// </summary>
-public sealed unsafe class Checkpoint
+public sealed class Checkpoint
 {
     private const string Format = "lift-run-1";
     private const string First = "moment.first", Second = "moment.second", Master = "moment.master", StatisticName = "statistic";
@@ -98,7 +98,7 @@ public sealed unsafe class Checkpoint
     }
 
     /// <summary>Takes the state out of a run. Moments may be the run's own memory: write or read it before the next step.</summary>
-    internal static Checkpoint Capture(long tokens, BatchPosition position, Optimizer optimizer, EntryChoice entries)
+    internal static Checkpoint Capture(long tokens, BatchPosition position, IDevice device, IReadOnlyList<SessionWeight> weights, Optimizer optimizer, EntryChoice entries)
     {
         Moments moments = optimizer.Moments;
         var state = new Dictionary<string, Tensor> { [First] = moments.First.ToHost(First), [Second] = moments.Second.ToHost(Second) };
@@ -114,19 +114,23 @@ public sealed unsafe class Checkpoint
             Observed = entries.Statistics?.Steps ?? 0,
             Masks = entries.Masks,
             Touched = entries.Touched,
-            Values = [.. optimizer.Weights.Zip(entries.Touched, Entries)],
+            Values = [.. weights.Zip(entries.Touched, (w, mask) => EntryValues.Read(device, w, mask))],
             State = state,
         };
     }
 
     /// <summary>Puts the state into a run whose weights are the prepared model's.</summary>
     /// <exception cref="LiftException">It belongs to another model.</exception>
-    internal void Restore(IDevice device, Optimizer optimizer, EntryChoice entries)
+    internal void Restore(IDevice device, IReadOnlyList<SessionWeight> weights, Optimizer optimizer, EntryChoice entries)
     {
         string[] mine = [.. Masks.Select(m => $"{m.Weight} [{string.Join(", ", m.Dims)}]")], model = [.. optimizer.Weights.Select(w => $"{w.Name} [{string.Join(", ", w.Dims)}]")];
         if (!mine.SequenceEqual(model)) throw new LiftException($"The checkpoint is of a model with the trained weights {string.Join(", ", mine)}, but the prepared folder trains {string.Join(", ", model)}; take the folder that the run was begun with.");
 
-        for (int i = 0; i < Values.Count; i++) Put(optimizer.Weights[i], Touched[i], Values[i]);
+        for (int i = 0; i < Values.Count; i++)
+        {
+            CheckFits(weights[i].Name, weights[i].Type, Touched[i], Values[i]);
+            EntryValues.Write(device, weights[i], Touched[i], Values[i]);
+        }
         optimizer.Restore(Moments.Restore(device, optimizer.Weights, Masks, Floats(First), Floats(Second), State.ContainsKey(Master) ? Floats(Master) : []), Step);
         entries.Apply(Masks, Touched, Choices);
         foreach (var (name, basis) in State.Where(s => s.Key.StartsWith("basis."))) entries.Selector.Bases[name["basis.".Length..]] = basis.Copy();
@@ -145,7 +149,7 @@ public sealed unsafe class Checkpoint
     /// <summary>What <see cref="Apply"/> changes of <paramref name="original"/>; null where nothing.</summary>
     internal PatchEntry? Difference(Tensor original, int index)
     {
-        CheckFits(original, Touched[index], Values[index]);
+        CheckFits(original.Name, original.Type, Touched[index], Values[index]);
         PatchEntry? entry = SparsePatch.Difference(original, Touched[index].Positions, Values[index]);
         original.Forget();
         return entry;
@@ -153,31 +157,17 @@ public sealed unsafe class Checkpoint
 
     private ReadOnlySpan<float> Floats(string name) => State[name].AsSpan<float>();
 
-    private static Tensor Entries(Tensor weight, Mask mask)
+    private static void CheckFits(string name, ElementType type, Mask mask, Tensor values)
     {
-        if (mask.Positions is not { } positions) return weight.Copy();
-        Tensor values = Tensor.Empty(weight.Name, weight.Type, [positions.Length]);
-        if (weight.Type == ElementType.Float) Gather(weight.AsSpan<float>(), positions, values.AsSpan<float>());
-        else Gather(weight.AsSpan<ushort>(), positions, values.AsSpan<ushort>());
-        return values;
-    }
-
-    private static void CheckFits(Tensor weight, Mask mask, Tensor values)
-    {
-        if (weight.Type != values.Type || values.Count != mask.Length) throw new LiftException($"The checkpoint has {values.TensorType} for the {mask.Length} trained entries of '{weight.Name}', which is {weight.TensorType}; it is damaged or of another model.");
+        if (type != values.Type || values.Count != mask.Length) throw new LiftException($"The checkpoint has {values.TensorType} for the {mask.Length} trained entries of '{name}', which is {type.ToString().ToLowerInvariant()}[{string.Join(", ", mask.Dims)}]; it is damaged or of another model.");
     }
 
     private static void Put(Tensor weight, Mask mask, Tensor values)
     {
-        CheckFits(weight, mask, values);
+        CheckFits(weight.Name, weight.Type, mask, values);
         if (mask.Positions is not { } positions) values.AsSpan<byte>().CopyTo(weight.AsSpan<byte>());
         else if (weight.Type == ElementType.Float) Scatter(values.AsSpan<float>(), positions, weight.AsSpan<float>());
         else Scatter(values.AsSpan<ushort>(), positions, weight.AsSpan<ushort>());
-    }
-
-    private static void Gather<T>(ReadOnlySpan<T> weight, int[] positions, Span<T> values)
-    {
-        for (int i = 0; i < positions.Length; i++) values[i] = weight[positions[i]];
     }
 
     private static void Scatter<T>(ReadOnlySpan<T> values, int[] positions, Span<T> weight)

@@ -92,13 +92,13 @@ public sealed class Trainer : IDisposable
     }
 
     /// <summary>The state after the last step: all that <see cref="Restore"/> needs to go on as if never stopped. To be written before the next step, whose memory it shares.</summary>
-    public Checkpoint Capture() => Checkpoint.Capture(Tokens, position, optimizer, entries);
+    public Checkpoint Capture() => Checkpoint.Capture(Tokens, position, device, session.Weights, optimizer, entries);
 
     /// <summary>Goes back to a saved state. The session must hold the weights that the run began with.</summary>
     /// <exception cref="LiftException">The state belongs to another model or other options.</exception>
     public void Restore(Checkpoint saved)
     {
-        saved.Restore(device, optimizer, entries);
+        saved.Restore(device, session.Weights, optimizer, entries);
         (Tokens, position) = (saved.Tokens, saved.Position);
         data.Position = position;
         savedStep = Step;

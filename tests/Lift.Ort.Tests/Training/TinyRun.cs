@@ -43,15 +43,15 @@ internal sealed class TinyRun : IDisposable
     public static IDevice Device { get; } = Ort.Devices.Device.Open();
 
     /// <summary>Begins a run and trains it, to the end or until the event that <paramref name="stopAt"/> picks.</summary>
-    public string Train(string name, TrainingOptions options, Func<RunEvent, bool>? stopAt = null)
+    public string Train(string name, TrainingOptions options, Func<RunEvent, bool>? stopAt = null, IDevice? on = null)
     {
-        using TrainingRun run = TrainingRun.Start(temp[name], Settings with { Training = options }, Device);
+        using TrainingRun run = TrainingRun.Start(temp[name], Settings with { Training = options }, on ?? Device);
         return Finish(run, stopAt);
     }
 
-    public string Resume(string name)
+    public string Resume(string name, IDevice? on = null)
     {
-        using TrainingRun run = TrainingRun.Resume(temp[name], Device);
+        using TrainingRun run = TrainingRun.Resume(temp[name], on ?? Device);
         return Finish(run, null);
     }
 
