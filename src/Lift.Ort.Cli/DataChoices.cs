@@ -10,14 +10,15 @@ internal sealed class DataChoices
     /// <summary>What <c>--data</c> takes.</summary>
     public const string Forms = "JSON, JSONL, CSV or TSV file, or a folder with a folder of files per class";
 
-    private readonly Option<string?> labelField = new("--label-field") { Description = "Field or column with the label; default: labels, label, target, class or score.", HelpName = "NAME" };
+    private readonly Option<string?> textField = new("--text-field") { Description = "Field or column with the text; several with commas between them: two texts read together, or anchor, positive and negative.", HelpName = "A,B,…" };
+    private readonly Option<string?> labelField = new("--label-field") { Description = "Field or column with the label, or several of one number each with commas between them; default: labels, label, target, class or score.", HelpName = "A,B,…" };
     private readonly Option<string?> classNames = new("--class-names") { Description = "Names of the classes in the order of their numbers, with commas between them, or a file with one a line; default: id2label beside the model, else the rows' own, sorted.", HelpName = "A,B,…|FILE" };
     private readonly Option<string?> features = new("--features") { Description = "Columns of the feature vector, with commas between them; default: every column of numbers but the label.", HelpName = "A,B,…" };
     private readonly Option<bool> standardize = new("--standardize") { Description = "Each feature minus its mean, divided by its deviation, over the training rows (kept with the run)." };
     private readonly Option<string?> preprocessor = new("--preprocessor") { Description = "preprocessor_config.json (or its folder) that says how images or sounds become numbers; default: beside the model.", HelpName = "FILE" };
     private readonly Option<int?> decoderStart = new("--decoder-start") { Description = "Token that a decoder begins with; default: config.json beside the model, else the padding token.", HelpName = "ID" };
 
-    public IEnumerable<Option> All => [labelField, classNames, features, standardize, preprocessor, decoderStart];
+    public IEnumerable<Option> All => [textField, labelField, classNames, features, standardize, preprocessor, decoderStart];
 
     /// <summary>The options on top of <paramref name="rows"/>.</summary>
     /// <exception cref="LiftException">A file that they name cannot be read.</exception>
@@ -28,6 +29,7 @@ internal sealed class DataChoices
         bool image = config is not null && ImageOptions.IsMeant(config);
         return rows with
         {
+            TextField = line.GetValue(textField) ?? rows.TextField,
             LabelField = line.GetValue(labelField) ?? rows.LabelField,
             ClassNames = line.GetValue(classNames) is { } names ? File.Exists(names) ? [.. File.ReadLines(names).Select(n => n.Trim()).Where(n => n.Length > 0)] : Words(names) : rows.ClassNames,
             DecoderStart = line.GetValue(decoderStart) ?? rows.DecoderStart,

@@ -19,7 +19,7 @@ internal sealed class TrainCommand : LiftCommand
     private readonly Argument<string> directory = new("DIR") { Description = "Folder that 'lift prepare' made." };
     private readonly Option<string> run = Choices.Out("Folder of the run: settings, log, checkpoint. New, or a run to go on with (--resume) or to replace (--force).");
     private readonly Option<string?> data = new("--data") { Description = $"{DataChoices.Forms}: the rows to learn from.", HelpName = "FILE" };
-    private readonly Option<string?> tokenizer = new("--tokenizer") { Description = "A Hugging Face folder, a SentencePiece .model file, bytes, or none (rows of ready tokens, or no text at all).", HelpName = "SPEC" };
+    private readonly Option<string> tokenizer = new("--tokenizer") { Description = "A Hugging Face folder, a SentencePiece .model file, a vocab.json of letters, bytes, or none (rows of ready tokens, or no text at all).", DefaultValueFactory = _ => "none", HelpName = "SPEC" };
     private readonly Option<string?> validation = new("--validation") { Description = "File with rows whose loss is measured before, during and after the run.", HelpName = "FILE" };
     private readonly Option<int> validateEvery = Number("--validate-every", "Steps between losses on the validation rows; 0: only first and last.", defaults.ValidateEvery);
     private readonly Option<int?> steps = new("--steps") { Description = "Optimizer steps (overrides --epochs).", HelpName = "N" };
@@ -66,7 +66,6 @@ internal sealed class TrainCommand : LiftCommand
             if (line.GetValue(shuffle) && line.GetValue(noShuffle)) line.AddError("--shuffle and --no-shuffle exclude each other; give one of them.");
             if (line.GetValue(resume) && line.GetValue(force)) line.AddError("--resume goes on with a run and --force replaces it; give one of them.");
             if (!line.GetValue(resume) && line.GetValue(data) is null) line.AddError("--data is missing; name the file with the rows to learn from.");
-            if (!line.GetValue(resume) && line.GetValue(tokenizer) is null) line.AddError("--tokenizer is missing; give a folder, a .model file, bytes or none.");
             string changed = string.Join(", ", settings.Where(o => line.GetResult(o) is { Implicit: false }).Select(o => o.Name));
             if (line.GetValue(resume) && changed != "") line.AddError($"{changed} cannot be changed in a run that goes on; leave it out, or begin a new run.");
         });

@@ -19,7 +19,7 @@ internal sealed class ComparedRows(InputReader inputs, LabelReader labels, Model
     {
         if (inputs.ReadyField(row) is null && model.Tokens is not null)
         {
-            string[] fields = TextFields.Compared(row, options.Group) ?? throw row.Error(
+            string[] fields = options.TextFields.Length == options.Group ? options.TextFields : TextFields.Compared(row, options.Group) ?? throw row.Error(
                 $"the loss compares {options.Group} texts, but no known fields hold them (fields: {row.Fields}); use anchor and positive{(options.Group == 3 ? " and negative" : "")}, or sentence1 and sentence2.");
             return fields.Select(f => inputs.Text(row, row.Text(f)));
         }

@@ -60,7 +60,7 @@ public static class DataFit
     /// <summary>The names in a row's label, null where labels are numbers.</summary>
     private static string[]? Labels(DataRow row, ModelInputs model, DataOptions options)
     {
-        string? field = LabelledWords.WordField(row) is not null && !model.WholeRowLabels ? LabelledWords.TagField(row, options) : new LabelReader(model, options).FieldOf(row);
+        string? field = LabelledWords.WordField(row, options) is not null && !model.WholeRowLabels ? LabelledWords.TagField(row, options) : new LabelReader(model, options).FieldOf(row);
         if (field is null || !row.Has(field)) return null;
         JsonElement label = row.Json.GetProperty(field);
         JsonElement[] all = label.ValueKind == JsonValueKind.Array ? [.. label.EnumerateArray()] : [label];

@@ -38,8 +38,19 @@ public sealed record DataOptions
     /// <summary>Rows of a batch that one row of data makes: 1 (default), 2 for pairs, 3 with a hard negative.</summary>
     public int Group { get; init; } = 1;
 
-    /// <summary>Field with the label; default: <c>labels</c>, <c>label</c>, <c>target</c>, <c>class</c>, or the field that its kind of row usually has.</summary>
+    /// <summary>Field with the label, or several with commas between them whose numbers make one label; default: <c>labels</c>, <c>label</c>, <c>target</c>, <c>class</c>, or the field that its kind of row usually has.</summary>
     public string? LabelField { get; init; }
+
+    /// <summary>Field with the text, or several with commas between them (two texts read together; anchor, positive, negative); default: the names that published data sets use.</summary>
+    public string? TextField { get; init; }
+
+    /// <summary>The fields of <see cref="LabelField"/>, none where it is not set.</summary>
+    internal string[] LabelFields => Fields(LabelField);
+
+    /// <summary>The fields of <see cref="TextField"/>, none where it is not set.</summary>
+    internal string[] TextFields => Fields(TextField);
+
+    private static string[] Fields(string? list) => list?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? [];
 
     /// <summary>Names of the classes, in the order of their numbers; default null: labels are numbers, or the names are collected from the training rows and sorted.</summary>
     public IReadOnlyList<string>? ClassNames { get; init; }

@@ -39,7 +39,7 @@ internal sealed class ExampleMaker
         if (options.Kind == LabelKind.Sequence || model.HasDecoder) return new SequenceRows(inputs, model, options).Make(row);
         if (model.Tokens is null) return WithLabel(row, inputs.Read(row));
         if (model.WholeRowLabels) return WithLabel(row, inputs.Read(row));
-        if (!options.Shifted && inputs.ReadyField(row) is null && LabelledWords.WordField(row) is { } words) return new LabelledWords(inputs, labels).Make(row, words, options);
+        if (!options.Shifted && inputs.ReadyField(row) is null && LabelledWords.WordField(row, options) is { } words) return new LabelledWords(inputs, labels).Make(row, words, options);
         if (inputs.ReadyField(row) is { } ids) return Ready(row, ids);
 
         if (tokenizer is null) throw row.Error($"there is no field '{model.Tokens.Name}' (fields: {row.Fields}); give ready tokens, or choose a tokenizer with --tokenizer.");

@@ -22,6 +22,8 @@ internal sealed class InputReader(ITokenizer? tokenizer, ModelInputs model, Data
             if (ids.Length == 0) throw row.Error($"field '{ready}' is empty; give at least one token.");
             return Cut(Filled(row, ids, ready));
         }
+        if (options.TextFields is [var first, var second]) return Pair(row, first, second);
+        if (options.TextFields is [var own]) return Text(row, row.Text(own));
         if (TextFields.Pair(row) is { } pair) return Pair(row, pair.First, pair.Second);
         var (text, special) = TextOf(row);
         return Text(row, text, special);

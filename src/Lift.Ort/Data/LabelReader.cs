@@ -10,17 +10,34 @@ internal sealed class LabelReader(ModelInputs model, DataOptions options)
     private static readonly string[] usual = [Batch.LabelsName, "label", "target", "class", "score"];
 
     /// <summary>The field that holds the label, or null.</summary>
-    public string? FieldOf(DataRow row) => options.LabelField is { } own ? row.Has(own) ? own : throw row.Error($"there is no field '{own}' (fields: {row.Fields}), which --label-field names.") : row.FirstOf(usual);
+    public string? FieldOf(DataRow row)
+    {
+        if (Array.Find(options.LabelFields, f => !row.Has(f)) is { } absent) throw row.Error($"there is no field '{absent}' (fields: {row.Fields}), which --label-field names.");
+        return options.LabelFields.FirstOrDefault() ?? row.FirstOf(usual);
+    }
 
     /// <summary>True for fields that are read as a label and so never as something else.</summary>
-    public bool IsLabel(string field) => field == options.LabelField || (options.LabelField is null && usual.Contains(field));
+    public bool IsLabel(string field) => options.LabelFields is { Length: > 0 } own ? own.Contains(field) : usual.Contains(field);
 
     /// <summary>The label of the whole row, in the element type and the shape (without the batch axis) that the loss wants.</summary>
     /// <exception cref="LiftException">It is missing, no class, or of the wrong type.</exception>
     public Tensor Read(DataRow row)
     {
         string field = FieldOf(row) ?? throw row.Error($"there is no field '{Batch.LabelsName}' or 'label' (fields: {row.Fields}); add it, or name the field with --label-field.");
-        return Read(row, field);
+        return options.LabelFields.Length > 1 ? Several(row) : Read(row, field);
+    }
+
+    /// <summary>One number per field, together one label.</summary>
+    private Tensor Several(DataRow row)
+    {
+        Tensor[] parts = [.. options.LabelFields.Select(f => FieldReader.Field(row, f, row.Json.GetProperty(f), model.Labels?.Type.Element ?? ElementType.Float))];
+        Tensor all = Tensor.Empty(Batch.LabelsName, parts[0].Type, [parts.Length]);
+        for (int i = 0; i < parts.Length; i++)
+        {
+            if (parts[i].Count != 1) throw row.Error($"field '{options.LabelFields[i]}' holds {parts[i].Count} numbers where --label-field names several fields of one number each.");
+            FieldReader.Set(all, i, parts[i].ToFloats()[0]);
+        }
+        return all;
     }
 
     public Tensor Read(DataRow row, string field)

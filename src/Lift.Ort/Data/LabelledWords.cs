@@ -8,11 +8,11 @@ internal sealed class LabelledWords(InputReader inputs, LabelReader labels)
     private static readonly string[] wordFields = ["tokens", "words"], tagFields = ["ner_tags", "tags", "pos_tags", "chunk_tags", "labels", "label"];
 
     /// <summary>The field of words, or null where the row has none.</summary>
-    public static string? WordField(DataRow row) => wordFields.FirstOrDefault(f => row.Has(f) && row.Json.GetProperty(f) is { ValueKind: JsonValueKind.Array } words
+    public static string? WordField(DataRow row, DataOptions options) => (options.TextFields is [var own] ? [own] : wordFields).FirstOrDefault(f => row.Has(f) && row.Json.GetProperty(f) is { ValueKind: JsonValueKind.Array } words
         && words.EnumerateArray().All(w => w.ValueKind == JsonValueKind.String));
 
     /// <summary>The field of labels, or null.</summary>
-    public static string? TagField(DataRow row, DataOptions options) => options.LabelField ?? row.FirstOf(tagFields);
+    public static string? TagField(DataRow row, DataOptions options) => options.LabelFields.FirstOrDefault() ?? row.FirstOf(tagFields);
 
     /// <exception cref="LiftException">There is not one label per word, or one is no class.</exception>
     public Example Make(DataRow row, string field, DataOptions options)

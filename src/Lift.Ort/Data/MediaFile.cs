@@ -28,7 +28,7 @@ internal static class MediaFile
         {
             ".npy" => p => Typed(NpyFile.Read(p), type),
             ".safetensors" => p => Typed(FromSafetensors(p, name, input.Name), type),
-            ".wav" => p => SoundTensor.Read(p, type, options.Audio ?? new()),
+            ".wav" => p => Typed(SoundTensor.Read(p, type, options.Audio ?? new()), type),
             _ when labels => p => ImageTensor.Classes(p, type, options.Image ?? new()),
             _ => p => ImageTensor.Read(p, type, options.Image ?? new()),
         });

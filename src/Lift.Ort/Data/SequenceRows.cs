@@ -18,14 +18,14 @@ internal sealed class SequenceRows(InputReader inputs, ModelInputs model, DataOp
                 throw row.Error($"token {label} of the target is out of range: the model scores classes 0 to {options.Classes - 1}; use the model's own tokenizer.");
         }
         bool text = model.Tokens is not null && inputs.ReadyField(row) is null;
-        Example read = text && TextFields.Translation(row) is { } both ? inputs.Text(row, both.Source) : inputs.Read(row);
+        Example read = text && options.TextFields is [var own] ? inputs.Text(row, row.Text(own)) : text && TextFields.Translation(row) is { } both ? inputs.Text(row, both.Source) : inputs.Read(row);
         return read with { Labels = target };
     }
 
     private int[] Target(DataRow row)
     {
         if (row.Has(Batch.LabelsName) && row.Json.GetProperty(Batch.LabelsName).ValueKind == JsonValueKind.Array) return row.Ints(Batch.LabelsName);
-        string? text = options.LabelField is { } field ? row.Text(field) : TextFields.Translation(row)?.Target ?? TextFields.Target(row);
+        string? text = options.LabelFields is [var field] ? row.Text(field) : TextFields.Translation(row)?.Target ?? TextFields.Target(row);
         if (string.IsNullOrWhiteSpace(text)) throw row.Error($"the target is missing or empty (fields: {row.Fields}); use source and target, a text field, or labels with ready tokens.");
         ITokenizer words = inputs.Tokenizer(row);
         return model.HasDecoder ? [.. words.EncodeFromStart(text), .. words.Suffix] : words.Encode(text); // a decoder learns to end; alignments over time have no end

@@ -20,8 +20,8 @@ internal sealed class TableReader(ModelInputs model, DataOptions options)
     {
         if (options.Table.Features is { } named) return [.. named];
         var labels = new LabelReader(model, options);
-        string? label = labels.FieldOf(row);
-        return [.. row.Json.EnumerateObject().Where(p => p.Name != label && p.Value.ValueKind is JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False && p.Name != label).Select(p => p.Name)];
+        string[] label = options.LabelFields.Length > 0 ? options.LabelFields : labels.FieldOf(row) is { } one ? [one] : [];
+        return [.. row.Json.EnumerateObject().Where(p => !label.Contains(p.Name) && p.Value.ValueKind is JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False && !label.Contains(p.Name)).Select(p => p.Name)];
     }
 
     /// <summary>The feature vector of a row.</summary>

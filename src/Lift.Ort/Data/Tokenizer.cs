@@ -5,7 +5,7 @@ public static class Tokenizer
 {
     /// <summary>
     /// Opens "none" (null: the data holds ready tokens), "bytes", a folder with a Hugging Face <c>tokenizer.json</c> (or, where that is absent,
-    /// a SentencePiece <c>tokenizer.model</c>), or a SentencePiece <c>.model</c> file.
+    /// a SentencePiece <c>tokenizer.model</c>, or a <c>vocab.json</c> of letters), or a SentencePiece <c>.model</c> file.
     /// </summary>
     /// <exception cref="LiftException">There is no such tokenizer, or its files cannot be read.</exception>
     public static ITokenizer? Open(string spec) => spec switch
@@ -14,6 +14,8 @@ public static class Tokenizer
         "bytes" => new ByteTokenizer(),
         _ when File.Exists(Path.Combine(spec, "tokenizer.json")) => new HuggingFaceTokenizer(spec),
         _ when File.Exists(Path.Combine(spec, "tokenizer.model")) => new SentencePieceTokenizer(Path.Combine(spec, "tokenizer.model")),
+        _ when File.Exists(Path.Combine(spec, "vocab.json")) => new CharacterTokenizer(Path.Combine(spec, "vocab.json")),
+        _ when Path.GetFileName(spec) == "vocab.json" && File.Exists(spec) => new CharacterTokenizer(spec),
         _ when Directory.Exists(spec) => throw new LiftException($"There is neither tokenizer.json nor tokenizer.model in '{spec}'; give the folder that holds one of them."),
         _ when Path.GetFileName(spec) == "tokenizer.json" && File.Exists(spec) => new HuggingFaceTokenizer(Path.GetDirectoryName(Path.GetFullPath(spec))!),
         _ when File.Exists(spec) => new SentencePieceTokenizer(spec),

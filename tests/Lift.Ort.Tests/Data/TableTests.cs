@@ -39,6 +39,14 @@ public sealed class TableTests
     }
 
     [TestMethod]
+    public void Several_columns_can_be_one_label()
+    {
+        var (batch, _) = Read("d.csv", "a,p,q,b\n1,0.5,0,2\n3,1,1,4\n", [features, new("labels", new(ElementType.Float, new("batch", 2)))], new() { Kind = LabelKind.Values, Shifted = false, LabelField = "q,p" });
+        CollectionAssert.AreEqual(new float[] { 1, 2, 3, 4 }, batch.Values["x"].ToFloats());
+        CollectionAssert.AreEqual(new float[] { 0, 0.5f, 1, 1 }, batch.Labels.ToFloats());
+    }
+
+    [TestMethod]
     public void Several_inputs_are_columns_of_their_name()
     {
         GraphValue[] inputs = [new("age", new(ElementType.Float, new("n", 1))), new("colour", new(ElementType.Int64, new("n", 1))), new("labels", new(ElementType.Float, new("n", 1)))];

@@ -153,6 +153,22 @@ public sealed class TaskRowsTests
         Refused(row, [ids, Target("decoder_input_ids"), Target("labels")], new() { Kind = LabelKind.Sequence, Shifted = false, Classes = 300 }, said);
 
     [TestMethod]
+    public void Fields_of_any_name_can_be_named()
+    {
+        var (one, _) = Read("""{"comment":"a","kind":1,"text":"not this"}""", [ids, classOfRow], new() { Kind = LabelKind.Classes, Shifted = false, TextField = "comment", LabelField = "kind" });
+        CollectionAssert.AreEqual(new long[] { 256, 97, 257 }, one.Values["input_ids"].ToLongs());
+        var (two, _) = Read("""{"a":"a","b":"b","kind":1}""", [ids, classOfRow], new() { Kind = LabelKind.Classes, Shifted = false, TextField = "a,b", LabelField = "kind" });
+        CollectionAssert.AreEqual(new long[] { 256, 97, 257, 98, 257 }, two.Values["input_ids"].ToLongs());
+        var (pair, _) = Read("""{"a":"a","b":"b"}""", [ids], new() { Kind = LabelKind.None, Shifted = false, Group = 2, TextField = "a,b" });
+        CollectionAssert.AreEqual(new long[] { 2, 3 }, pair.Values["input_ids"].Dims);
+        var (target, _) = Read("""{"a":"a","b":"b"}""", [ids, Target("decoder_input_ids"), Target("labels")], new() { Kind = LabelKind.Sequence, Shifted = false, TextField = "a", LabelField = "b" });
+        CollectionAssert.AreEqual(new long[] { 256, 98, 257 }, target.Labels.ToLongs());
+        var (words, _) = Read("""{"w":["a","b"],"t":[1,0]}""", [ids, Whole("labels")], new() { Kind = LabelKind.Classes, Shifted = false, TextField = "w", LabelField = "t" });
+        CollectionAssert.AreEqual(new long[] { -100, 1, 0, -100, -100 }, words.Labels.ToLongs());
+        Refused("""{"text":"a"}""", [ids, classOfRow], new() { Kind = LabelKind.Classes, Shifted = false, LabelField = "kind" }, "no field 'kind'");
+    }
+
+    [TestMethod]
     public void More_classes_than_the_model_scores_are_refused() => StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => Read("""
         {"text":"a","label":"x"}
         {"text":"a","label":"y"}
