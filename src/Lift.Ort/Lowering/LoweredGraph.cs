@@ -31,7 +31,10 @@ public static class LoweredGraph
     }
 
     /// <summary>Why <see cref="Of"/> leaves a node of a graph as it is; null where it has no lowering, or is lowered.</summary>
-    public static string? WhyNot(Graph graph, Node node) => Lowerings.Has(node.Operator) ? TryLower(graph.Clone(), node.Clone(), [])?.Message : Unfolding.WhyNot(graph, node);
+    public static string? WhyNot(Graph graph, Node node) =>
+        Lowerings.Has(node.Operator) ? TryLower(graph.Clone(), node.Clone(), [])?.Message
+        : Refusals.Of(node.Operator) is { } reason ? $"{node} cannot be trained through: {reason}."
+        : Unfolding.WhyNot(graph, node);
 
     /// <summary>Appends a node's lowering to the graph; where the node is of a form that cannot be lowered, the graph stays as it was and the reason comes back.</summary>
     private static LiftException? TryLower(Graph graph, Node node, Dictionary<string, Var> shared)

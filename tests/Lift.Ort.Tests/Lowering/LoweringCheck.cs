@@ -46,7 +46,7 @@ internal static class LoweringCheck
         ShapeInference.InferInputs(graph);
         Var[] outputs = graph.AddMany(op[(op.LastIndexOf('.') + 1)..], c.Outputs, inputs, c.Attributes, op.Contains('.') ? op[..op.LastIndexOf('.')] : "", "y");
         foreach (int absent in c.Absent) graph.Nodes[0].Outputs[absent] = "";
-        graph.Outputs.AddRange(outputs.Where(o => graph.Nodes[0].Outputs.Contains(o.Name)).Select(o => new GraphValue(o.Name, new(c.Inputs[0]!.Type, null))));
+        graph.Outputs.AddRange(outputs.Where(o => graph.Nodes[0].Outputs.Contains(o.Name)).Select(o => new GraphValue(o.Name, new(o.Element == ElementType.Undefined ? ElementType.Float : o.Element, null))));
         return graph;
     }
 
@@ -62,7 +62,7 @@ internal static class LoweringCheck
         string[] names = [.. graph.Outputs.Select(o => o.Name)];
         using var results = session.Run(run, [.. fed.Select(t => t.Name)], values, names);
         foreach (OrtValue value in values) value.Dispose();
-        return names.Zip(results, (n, r) => (n, r.GetTensorDataAsSpan<float>().ToArray())).ToDictionary(p => p.n, p => p.Item2);
+        return names.Zip(results, (n, r) => (n, session.OutputMetadata[n].ElementType == typeof(int) ? Array.ConvertAll(r.GetTensorDataAsSpan<int>().ToArray(), v => (float)v) : r.GetTensorDataAsSpan<float>().ToArray())).ToDictionary(p => p.n, p => p.Item2);
     }
 
     private static OrtValue OrtValueOf(Tensor t) => t.Type switch

@@ -26,7 +26,7 @@ internal static class Matrices
     }
 
     /// <summary>MatMul whose operands may be transposed: in their last two axes, and with the first axis behind the batch axes.</summary>
-    [Infers("com.microsoft.FusedMatMul", "com.microsoft.TransposeMatMul")]
+    [Infers("com.microsoft.FusedMatMul", "com.microsoft.TransposeMatMul", "com.microsoft.FusedMatMulActivation")]
     static void FusedMatMul(Inferred n) => n.Y(n.Element(), Product(Turned(n, 0, "A"), Turned(n, 1, "B")));
 
     private static Shape? Turned(Inferred n, int input, string name)

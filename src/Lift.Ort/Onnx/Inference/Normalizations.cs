@@ -34,4 +34,14 @@ internal static class Normalizations
         n.Y(ElementType.Float, statistics, 2);
         n.Y(n.X(0), 3);
     }
+
+    /// <summary>(ids [B,S], segments, word table [V,H], …) → [B,S,H], tokens per row [B] int32, the sum before the norm.</summary>
+    [Infers("com.microsoft.EmbedLayerNormalization")]
+    static void Embed(Inferred n)
+    {
+        Shape? shape = n.Shape(0) is { Rank: 2 } ids && n.Shape(2) is { Rank: 2 } words ? new Shape(ids[0], ids[1], words[1]) : null;
+        n.Y(n.Element(2), shape);
+        n.Y(ElementType.Int32, n.Shape(0) is { Rank: 2 } rows ? new Shape(rows[0]) : null, 1);
+        n.Y(n.Element(2), shape, 2);
+    }
 }

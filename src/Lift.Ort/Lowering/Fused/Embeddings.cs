@@ -1,0 +1,55 @@
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Lowering.Fused;
+
+/// <summary>What stands at the beginning of an encoder, and the biases that positions give to attention.</summary>
+internal static class Embeddings
+{
+    // input_ids, segment_ids, word, position, segment embedding, gamma, beta, mask, position_ids
+    private const int Segments = 1, Words = 2, Positions = 3, SegmentTable = 4, Mask = 7, Ids = 8;
+
+    /// <summary>
+    /// LayerNormalization(word[ids] + position[0, 1, … or position_ids] + segment[segment_ids]) · gamma + beta; outputs: [B, S, H], the number of unmasked
+    /// tokens per row (0 without a mask), the sum before the norm. Source: com.microsoft.EmbedLayerNormalization.
+    /// </summary>
+    [Lowering("com.microsoft.EmbedLayerNormalization")]
+    public static Var?[] EmbedLayerNormalization(FusedNode n)
+    {
+        Graph g = n.Graph;
+        Var ids = n.X(), sum = n.X(Words).Gather(ids);
+        sum += n.Maybe(Ids) is { } positions
+            ? n.X(Positions).Gather(positions)
+            : g.Add("Slice", [n.X(Positions), g.Longs(0), n.DimOf(ids, 1), g.Longs(0)]);
+        if (n.Maybe(Segments) is { } segments) sum += n.X(SegmentTable).Gather(segments);
+        Var y = g.Add("LayerNormalization", [sum, n.X(5), n.X(6)], a => a.With("axis", -1L).With("epsilon", n.Float("epsilon", 1e-12f)));
+        Var? counts = !n.Wants(1) ? null
+            : n.Maybe(Mask) is { } mask ? mask.Cast(ElementType.Int64).ReduceSum([1], keepDims: false).Cast(ElementType.Int32)
+            : g.Add("Expand", [g.Scalar(0, ElementType.Int32), n.DimOf(ids, 0)]);
+        return [y, counts, sum];
+    }
+
+    /// <summary>
+    /// bias_table [buckets, N] looked up by the bucket of (key − query): exact below half of the buckets, logarithmic up to max_distance behind ⇒ [1, N, S, T].
+    /// Source: com.microsoft.RelativePositionBias; T5, section 2.1.
+    /// </summary>
+    [Lowering("com.microsoft.RelativePositionBias")]
+    public static Var?[] RelativePositionBias(FusedNode n)
+    {
+        Graph g = n.Graph;
+        Var table = n.X();
+        if (table.Shape is not { Rank: 2 } shape || shape[0].Value is not { } all) throw n.Refuse("the number of rows of its table is not known");
+        bool both = n.Int("is_bidirectional") == 1;
+        Var Range(Var length) => g.Add("Range", [g.Scalar(0, ElementType.Int64), length.Cast(ElementType.Int64).Reshape([]), g.Scalar(1, ElementType.Int64)]);
+        Var buckets = n.Shared($"buckets {n.X(1).Name} {n.X(2).Name} {all} {both} {n.Int("max_distance")}", () =>
+        {
+            Var distance = Range(n.X(1)).Unsqueeze(1) - Range(n.X(2)).Unsqueeze(0); // how far the key lies behind the query
+            long half = both ? all / 2 : all, exact = half / 2;
+            Var behind = both ? g.Add("Abs", [distance]) : g.Add("Max", [distance, distance.Like(0)]);
+            Var far = g.Add("Max", [behind, behind.Like(1)]).Cast(ElementType.Float) / exact;
+            Var scaled = (far.Log() * ((half - exact) / Math.Log((double)n.Count("max_distance") / exact))).Cast(ElementType.Int64) + exact;
+            Var bucket = g.Add("Less", [behind, behind.Like(exact)]).Where(behind, g.Add("Min", [scaled, scaled.Like(half - 1)]));
+            return both ? bucket + g.Add("Less", [distance, distance.Like(0)]).Where(distance.Like(half), distance.Like(0)) : bucket;
+        });
+        return [table.Gather(buckets).Transpose(2, 0, 1).Unsqueeze(0)];
+    }
+}

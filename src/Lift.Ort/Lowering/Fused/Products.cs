@@ -1,0 +1,60 @@
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Lowering.Fused;
+
+/// <summary>Products and convolutions with an activation behind them, as ONNX Runtime writes them when it saves an optimized model.</summary>
+internal static class Products
+{
+    /// <summary>y = activation(α A' B' + β C)</summary>
+    [Lowering("com.microsoft.FusedGemm")]
+    public static Var?[] FusedGemm(FusedNode n)
+    {
+        Var y = n.Graph.Add("Gemm", [n.X(), n.X(1), n.Maybe(2)], a => Copy(n, a, "alpha", "beta", "transA", "transB"));
+        string name = n.Node.String("activation");
+        float?[] given = [.. new[] { "activation_alpha", "activation_beta", "activation_gamma" }.Select(p => n.Node.Has(p) ? n.Float(p) : (float?)null)];
+        return [Activate(n, y, name, given)];
+    }
+
+    /// <summary>y = activation(conv(X, W) + B + Z)</summary>
+    [Lowering("com.microsoft.FusedConv")]
+    public static Var?[] FusedConv(FusedNode n)
+    {
+        Var y = n.Graph.Add("Conv", [n.X(), n.X(1), n.Maybe(2)], a => Copy(n, a, "auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"));
+        if (n.Maybe(3) is { } sum) y += sum;
+        return [Activate(n, y, n.Node.String("activation"), [.. (n.Node.Attributes.GetValueOrDefault("activation_params")?.Floats ?? []).Select(v => (float?)v)])];
+    }
+
+    /// <summary>y = activation(α A' B')</summary>
+    [Lowering("com.microsoft.FusedMatMulActivation")]
+    public static Var?[] FusedMatMulActivation(FusedNode n)
+    {
+        Var y = n.Graph.Add("FusedMatMul", [n.X(), n.X(1)], a => Copy(n, a, "alpha", "transA", "transB", "transBatchA", "transBatchB"), "com.microsoft");
+        return [Activate(n, y, n.Node.String("activation"), [.. new[] { "activation_alpha", "activation_beta", "activation_gamma" }.Select(p => n.Node.Has(p) ? n.Float(p) : (float?)null)])];
+    }
+
+    /// <summary>The activation of this name; parameters in the order alpha, beta, gamma, or as Clip has them: low, high.</summary>
+    private static Var Activate(FusedNode n, Var y, string name, float?[] parameters)
+    {
+        if (name.Length == 0) return y;
+        string[] names = name switch
+        {
+            "LeakyRelu" or "Elu" or "ThresholdedRelu" or "Celu" => ["alpha"],
+            "HardSigmoid" => ["alpha", "beta"],
+            "Selu" => ["alpha", "gamma"],
+            "Relu" or "Tanh" or "Sigmoid" or "Softplus" or "Softsign" or "Clip" => [],
+            _ => throw n.Refuse($"its activation '{name}' is not known"),
+        };
+        float? At(int index) => parameters.ElementAtOrDefault(index);
+        if (name == "Clip") return n.Graph.Add("Clip", [y, At(0) is { } low ? y.Like(low) : null, At(1) is { } high ? y.Like(high) : null]);
+        return n.Graph.Add(name, [y], a =>
+        {
+            for (int i = 0; i < names.Length; i++) if (At(i) is { } value) a.With(names[i], value);
+        });
+    }
+
+    private static void Copy(FusedNode n, Node to, params string[] attributes)
+    {
+        foreach (string name in attributes)
+            if (n.Node.Attributes.TryGetValue(name, out var attribute)) to.Set(attribute);
+    }
+}

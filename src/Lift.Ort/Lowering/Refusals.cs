@@ -1,0 +1,34 @@
+namespace Lift.Ort.Lowering;
+
+/// <summary>Fused operators that are made for running a model alone, each with the reason and the way out.</summary>
+internal static class Refusals
+{
+    private const string Packed = "it works on tokens packed without padding, which only a CUDA inference session does; take the model from before that optimization",
+        Step = "it computes a single token of a text that goes on; take the decoder that GenAI or Optimum exported, before the conversion to a search graph",
+        Bytes = "it computes with quantized numbers; take the model from before its quantization, or one with MatMulNBits or DequantizeLinear weights";
+
+    private static readonly Dictionary<string, string> table = new()
+    {
+        ["com.microsoft.PackedAttention"] = Packed,
+        ["com.microsoft.PackedMultiHeadAttention"] = Packed,
+        ["com.microsoft.PagedAttention"] = Packed,
+        ["com.microsoft.DecoderMaskedMultiHeadAttention"] = Step,
+        ["com.microsoft.DecoderMaskedSelfAttention"] = Step,
+        ["com.microsoft.DecoderAttention"] = Step,
+        ["com.microsoft.BeamSearch"] = Step,
+        ["com.microsoft.GreedySearch"] = Step,
+        ["com.microsoft.Sampling"] = Step,
+        ["com.microsoft.QAttention"] = Bytes,
+        ["com.microsoft.QOrderedAttention"] = Bytes,
+        ["com.microsoft.QMoE"] = Bytes,
+        ["com.microsoft.QEmbedLayerNormalization"] = Bytes,
+        ["com.microsoft.MatMulBnb4"] = Bytes,
+        ["com.microsoft.SparseAttention"] = "its sparse layout has no gradient here; export the model with dense attention",
+        ["com.microsoft.LongformerAttention"] = "its sparse layout has no gradient here; export the model without ONNX Runtime's Longformer fusion",
+        ["com.microsoft.nchwc.Conv"] = "the file was saved after optimizations for one processor's layout; save it with the level 'extended' at most",
+    };
+
+    public static IReadOnlyDictionary<string, string> Reasons => table;
+
+    public static string? Of(string op) => table.GetValueOrDefault(op);
+}
