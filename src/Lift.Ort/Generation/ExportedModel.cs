@@ -169,6 +169,7 @@ public sealed unsafe class ExportedModel : IDisposable
     private static Graph WithWideCache(Graph graph)
     {
         Graph copy = graph.Clone();
+        copy.Domains["com.microsoft"] = 1; // ONNX Runtime's own optimisations use it, and refuse a model that does not import it once operators of ours are registered
         for (int i = 0; i < copy.Inputs.Count; i++)
         {
             GraphValue input = copy.Inputs[i];

@@ -55,6 +55,32 @@ public class FusionTests
         Compare(Run(plain), Run(fused));
     }
 
+    /// <summary>ONNX Runtime takes such nodes out, and then the loss reads the output's own memory.</summary>
+    [TestMethod]
+    [DataRow("Cast")]
+    [DataRow("Mul")]
+    [DataRow("Dropout")]
+    public void Logits_that_a_node_without_effect_hands_on_keep_their_memory(string op)
+    {
+        using var folder = TestFiles.Temp();
+        ModelProto plain = Training(folder, new TrainingGraphOptions());
+        var node = new NodeProto { OpType = op, Name = "handing on", Input = { "logits" }, Output = { "handed" } };
+        if (op == "Cast") node.Attribute.Add(new AttributeProto { Name = "to", Type = AttributeProto.Types.AttributeType.Int, I = (long)ElementType.Float });
+        if (op == "Mul")
+        {
+            node.Input.Add("one");
+            plain.Graph.Initializer.Add(new TensorProto { Name = "one", DataType = (int)ElementType.Float, FloatData = { 1 } });
+        }
+        foreach (NodeProto reader in plain.Graph.Node)
+            for (int i = 0; i < reader.Input.Count; i++)
+                if (reader.Input[i] == "logits") reader.Input[i] = "handed";
+        plain.Graph.Node.Insert(plain.Graph.Node.ToList().FindIndex(n => n.Output.Contains("logits")) + 1, node);
+        plain.Graph.Output.Add(new ValueInfoProto { Name = "logits" });
+        ModelProto fused = plain.Clone();
+        Assert.AreEqual(0, Fusion.Apply(fused)["cross-entropy"]);
+        Compare(Run(plain), Run(fused));
+    }
+
     /// <summary>Chains as other people's artifacts have them: not raised to one operator before differentiating.</summary>
     private static ModelProto Training(TempFolder folder, TrainingGraphOptions options, LlamaForm form = LlamaForm.Standard)
     {

@@ -32,6 +32,11 @@ internal sealed class GoldenModel
 
     public string Name { get; }
 
+    /// <summary>False where the recorded value is inside the graph and no output of the file.</summary>
+    public bool OutputsScored => !json.TryGetProperty("inside", out _);
+
+    public bool Is16Bit => json.TryGetProperty("weight_dtype", out JsonElement type) && type.GetString()!.EndsWith("float16", StringComparison.Ordinal);
+
     public string ModelPath => Path.Combine(folder, "model.onnx");
 
     public string Loss => json.GetProperty("task").GetString() switch { "causal_lm" => "causal-lm", "mse" => "mse", "bce" => "bce", _ => "cross-entropy" };

@@ -1,7 +1,12 @@
 using Lift.Ort.Artifacts;
+using Lift.Ort.Data;
 using Lift.Ort.Devices;
+using Lift.Ort.Generation;
+using Lift.Ort.Onnx;
 using Lift.Ort.Sessions;
+using Lift.Ort.Sparse;
 using Lift.Ort.Tests.Sessions;
+using Lift.Ort.Training;
 
 namespace Lift.Ort.Tests.Zoo;
 
@@ -33,5 +38,47 @@ public sealed class ZooTests
             wrong.AddRange(errors.Where(e => !(e.Value <= 1e-4)).OrderByDescending(e => e.Value).Take(6).Select(e => $"case {i}: {e.Key} is wrong by {e.Value:G3}"));
         }
         Assert.IsEmpty(wrong, string.Join("; ", wrong));
+    }
+
+    /// <summary>Twenty steps with LIFT's own choice of weights (everything where it has none) lower the loss, and the export puts out what the training session does.</summary>
+    [TestMethod]
+    [DynamicData(nameof(Models))]
+    public void Twenty_steps_lower_the_loss_and_the_export_says_the_same(string folder)
+    {
+        GoldenModel golden = GoldenModel.In(folder);
+        using TempFolder temp = TestFiles.Temp();
+        using IDevice device = Device.Open("cpu");
+        using var session = TrainingSession.Open(Prepared(golden, temp["artifacts"]), device, new() { Outputs = [golden.Scored] });
+        Dictionary<string, Tensor> values = golden.Batch(0);
+        var batch = new Batch(values, (int)values["labels"].Dims[0], values["labels"].Count, values["labels"].Count);
+        using var trainer = new Trainer(session, device, new BatchList([batch]), new() { Steps = 20, LearningRate = 2e-3, FilterRank = 4, Budget = Budget.Density(0.2), Interval = 10 });
+        float before = session.Step(values);
+        trainer.Run();
+        float after = session.Step(values);
+        Assert.IsLessThan(before, after);
+
+        float[] trained = session.LastOutputs[golden.Scored].ToFloats();
+        OnnxFile.Replace(golden.ModelPath, session.Weights.ToDictionary(w => w.Name, w => w.ToTensor()), temp["tuned.onnx"]);
+        if (!golden.OutputsScored) return; // a value inside the graph
+        using ExportedModel export = ExportedModel.Open(temp["tuned.onnx"], device, golden.Scored);
+        using ModelOutput output = export.Run(values);
+        float[] scratch = [];
+        var exported = new List<float>();
+        for (long row = 0; row < output.Rows; row++) exported.AddRange(output.Row(row, ref scratch));
+        float largest = trained.Max(MathF.Abs), worst = trained.Zip(exported, (a, b) => MathF.Abs(a - b)).Max();
+        Assert.AreEqual(trained.Length, exported.Count);
+        Assert.IsLessThan((golden.Is16Bit ? 2e-2f : 2e-5f) * largest, worst, $"the largest is {largest}"); // the file itself computes in 16 bits
+    }
+
+    private static ArtifactFolder Prepared(GoldenModel golden, string directory)
+    {
+        try
+        {
+            return ArtifactFolder.Create(golden.Graph(), golden.ModelPath, directory);
+        }
+        catch (LiftException e) when (e.Message.Contains("to train by default"))
+        {
+            return golden.Prepare(directory);
+        }
     }
 }

@@ -113,7 +113,7 @@ def cast_inputs(inputs, dtype):
 
 def make(name, out=OUT):
     spec = MODELS[name]
-    seeded(name)
+    seeded(name.split("@")[0])
     module = spec["build"]()
     training = spec.get("training")
     module = module.train() if training == "train" else module.eval()

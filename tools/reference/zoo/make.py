@@ -5,10 +5,16 @@ for module in ("decoders", "encoders", "seq2seq", "vision", "audio", "tabular", 
     try: __import__(module)
     except ModuleNotFoundError as e:
         if e.name != module: raise
-patterns = sys.argv[1:] or ["*"]
-for name in [*harness.MODELS, *harness.VOCABULARIES]:
-    if not any(fnmatch.fnmatch(name, p) for p in patterns): continue
-    try: (harness.make if name in harness.MODELS else harness.make_graph)(name)
-    except Exception as e:
-        print(f"{name:28} FAILED {type(e).__name__}: {str(e)[:400]}", flush=True)
-        if "-v" in sys.argv: traceback.print_exc()
+
+
+def main():
+    patterns = [a for a in sys.argv[1:] if a != "-v"] or ["*"]
+    for name in [*harness.MODELS, *harness.VOCABULARIES]:
+        if not any(fnmatch.fnmatch(name, p) for p in patterns): continue
+        try: (harness.make if name in harness.MODELS else harness.make_graph)(name)
+        except Exception as e:
+            print(f"{name:28} FAILED {type(e).__name__}: {str(e)[:400]}", flush=True)
+            if "-v" in sys.argv: traceback.print_exc()
+
+
+if __name__ == "__main__": main()

@@ -26,11 +26,21 @@ internal static class CrossEntropyFusion
 
     private static bool IsMean(NodeProto node) => node.Attribute.FirstOrDefault(a => a.Name == "reduction")?.S.ToStringUtf8() is null or "mean";
 
-    /// <summary>True when the value, and every value whose memory a reshape shares with it, is read by this node alone (shapes aside) and made in the graph.</summary>
+    /// <summary>True when the value, and every value whose memory it may share, is read by this node alone (shapes aside) and made in the graph.</summary>
     private static bool IsPrivate(FusionGraph graph, string value, NodeProto reader)
     {
         if (graph.IsOutput(value) || graph.Readers(value).Any(n => !ReferenceEquals(n, reader) && n.OpType != "Shape")) return false;
-        if (graph.Maker(value) is not { } maker) return false;
-        return maker.OpType is not ("Reshape" or "Flatten" or "Squeeze" or "Unsqueeze" or "Identity") || IsPrivate(graph, maker.Input[0], maker);
+        return graph.Maker(value) is { } maker && (Passed(graph, maker) is not { } input || IsPrivate(graph, input, maker));
     }
+
+    /// <summary>What a node passes on in the same memory, or may pass on where ONNX Runtime takes it out of the graph as doing nothing; null for nodes that compute.</summary>
+    private static string? Passed(FusionGraph graph, NodeProto node) => node.OpType switch
+    {
+        "Reshape" or "Flatten" or "Squeeze" or "Unsqueeze" or "Identity" or "Cast" or "Dropout" or "Expand" or "Slice" or "Pad" or "Transpose" or "Tile" or "Concat" => node.Input[0],
+        "Add" or "Sub" when graph.Number(node.Input[1]) == 0 => node.Input[0],
+        "Add" when graph.Number(node.Input[0]) == 0 => node.Input[1],
+        "Mul" or "Div" when graph.Number(node.Input[1]) == 1 => node.Input[0],
+        "Mul" when graph.Number(node.Input[0]) == 1 => node.Input[1],
+        _ => null,
+    };
 }
