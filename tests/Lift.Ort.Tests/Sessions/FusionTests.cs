@@ -68,8 +68,8 @@ public class FusionTests
         if (op == "Cast") node.Attribute.Add(new AttributeProto { Name = "to", Type = AttributeProto.Types.AttributeType.Int, I = (long)ElementType.Float });
         if (op == "Mul")
         {
-            node.Input.Add("one");
-            plain.Graph.Initializer.Add(new TensorProto { Name = "one", DataType = (int)ElementType.Float, FloatData = { 1 } });
+            node.Input.Add("exactly one");
+            plain.Graph.Initializer.Add(new TensorProto { Name = "exactly one", DataType = (int)ElementType.Float, FloatData = { 1 } });
         }
         foreach (NodeProto reader in plain.Graph.Node)
             for (int i = 0; i < reader.Input.Count; i++)
