@@ -49,6 +49,7 @@ internal sealed class InspectCommand : LiftCommand
                 trainable = w.Trainable,
                 trained_by_default = w.Trainable && w.Weight.IsLiftDefault,
             }),
+            quantized = survey.Quantized.Select(q => new { weight = q.Weight, layer = q.Layer, op = q.Node.Operator, bits = q.Bits, block_size = q.BlockSize, shape = q.Dims, dequantizable = q.CanBecomeFloat }),
             lacking_rules = survey.Lacking.Select(l => new { node = l.Node, op = l.Operator, weights = l.Weights }),
         }, console =>
         {
@@ -61,6 +62,11 @@ internal sealed class InspectCommand : LiftCommand
                 string training = !w.Trainable ? "no" : w.Weight.IsLiftDefault ? "by default" : "with --train";
                 string shape = $"[{string.Join(", ", w.Weight.Value.Dims)}]{(Layout(w) is { } layout ? $" {layout}" : "")}";
                 table.AddRow([.. new[] { w.Weight.Name, w.Weight.Layer, w.Weight.Kind.ToString().ToLowerInvariant(), Choices.Spell(w.Weight.Value.Type), shape, training }.Select(c => new Text(c))]);
+            }
+            foreach (QuantizedLayer q in survey.Quantized)
+            {
+                string type = $"{q.Bits} bits{(q.BlockSize is { } size ? $" in blocks of {size}" : "")}";
+                table.AddRow([.. new[] { q.Weight, q.Layer, "quantized", type, $"[{string.Join(", ", q.Dims)}]", q.CanBecomeFloat ? "with --dequantize" : "no" }.Select(c => new Text(c))]);
             }
             console.Write(table);
             foreach (LackingRule rule in survey.Lacking)

@@ -13,12 +13,13 @@ internal sealed class PrepareCommand : LiftCommand
     private readonly Option<string> folder = Choices.Out("The folder to write.");
     private readonly LossChoices loss = new("causal-lm", "What training makes small.");
     private readonly Option<string[]> train = Choices.Patterns("--train", "Weights or layers to train, patterns with * and ?; '*' trains everything. Default: the linear layers of attention and MLP.");
+    private readonly Option<string[]> dequantize = Choices.Patterns("--dequantize", "Quantized layers that become float layers, so that they can be trained; the exported model holds them as float. Patterns with * and ?.");
     private readonly Option<string[]> freeze = Choices.Patterns("--freeze", "Weights or layers that stay as they are; wins over --train.");
 
     public PrepareCommand() : base("prepare", "Turns an exported ONNX model into training artifacts: training, evaluation and optimizer model, and a checkpoint.",
         "lift prepare model.onnx -o prepared --loss causal-lm")
     {
-        foreach (Option option in (Option[])[folder, train, freeze, .. loss.All]) Add(option);
+        foreach (Option option in (Option[])[folder, train, freeze, dequantize, .. loss.All]) Add(option);
         Add(model);
     }
 
@@ -33,6 +34,7 @@ internal sealed class PrepareCommand : LiftCommand
             Output = loss.Output(line),
             Train = line.GetValue(train) ?? [],
             Freeze = line.GetValue(freeze) ?? [],
+            Dequantize = line.GetValue(dequantize) ?? [],
         });
         ArtifactFolder made = ArtifactFolder.Create(graph, path, directory);
         long entries = made.Record.Weights.Sum(w => w.Dims.Aggregate(1L, (n, d) => n * d));

@@ -124,7 +124,7 @@ public sealed class ArtifactFolder
             throw new LiftException($"The checkpoint in '{Directory}' is nominal: it holds names without values; use a folder with a full checkpoint.");
         if (!File.Exists(Source))
             throw new LiftException($"The weights of '{Directory}' lie in '{Source}', which does not exist; say where the model is now with --base.");
-        Graph graph = OnnxFile.Read(Source);
+        Graph graph = Dequantization.Apply(OnnxFile.Read(Source), Record.Dequantized ?? []).Graph;
         return Checkpoint.Parameters.ToDictionary(p => p.Name, p => graph.Initializers.TryGetValue(p.Name, out Tensor? tensor) && tensor.Type == p.Type ? tensor
             : throw new LiftException($"'{Source}' has no {p.Type} initializer '{p.Name}', so it is not the model that '{Directory}' was made from; say where that is with --base."));
     }

@@ -55,6 +55,9 @@ public sealed record ArtifactRecord
     /// <summary>Trainable weights in the order of the training model.</summary>
     public IReadOnlyList<WeightRecord> Weights { get; init; } = [];
 
+    /// <summary>Initializers of the source model's quantized matrices that are float weights here; null where there are none.</summary>
+    public IReadOnlyList<string>? Dequantized { get; init; }
+
     public ParameterStorage Storage { get; init; }
 
     /// <summary>Rows of a batch that make one example: more than 1 for losses that compare rows.</summary>

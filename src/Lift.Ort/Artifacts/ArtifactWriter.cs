@@ -27,6 +27,9 @@ internal sealed class ArtifactWriter
     /// <summary>Frozen float initializers of fewer elements stay constants of the models: scales, bounds and axes of operators, which some operators must know in advance.</summary>
     private const int SmallestFrozen = 16;
 
+    /// <summary>Bytes from which on quantized weights are parameters.</summary>
+    private const int SmallestQuantized = 4096;
+
     private readonly TrainingGraph graph;
     private readonly ArtifactOptions options;
     private readonly List<Tensor> trainable, frozen;
@@ -88,8 +91,8 @@ internal sealed class ArtifactWriter
 
     private ParameterStorage ChooseStorage()
     {
-        var all = trainable.Concat(frozen);
-        bool genuine = all.Sum(t => t.ByteLength) <= options.CheckpointLimit && all.All(t => t.Type is ElementType.Float or ElementType.Double);
+        bool genuine = trainable.Concat(frozen).Sum(t => t.ByteLength) <= options.CheckpointLimit && trainable.TrueForAll(t => t.Type is ElementType.Float or ElementType.Double)
+            && frozen.TrueForAll(t => t.Type is ElementType.Float or ElementType.Double or ElementType.UInt8 or ElementType.Int8);
         return genuine ? ParameterStorage.Checkpoint : ParameterStorage.Source;
     }
 
@@ -108,8 +111,8 @@ internal sealed class ArtifactWriter
         return copy;
     }
 
-    /// <summary>True for initializers that hold real weights: floats, unless they are few.</summary>
-    public static bool IsParameter(Tensor tensor) => tensor.Type.IsFloat() && tensor.Count >= SmallestFrozen;
+    /// <summary>True for initializers that hold real weights: floats, unless they are few, and quantized ones that would make the models large.</summary>
+    public static bool IsParameter(Tensor tensor) => tensor.Type.IsFloat() ? tensor.Count >= SmallestFrozen : tensor.Type.Bits() is > 0 and <= 16 && tensor.Type != ElementType.Bool && tensor.ByteLength >= SmallestQuantized;
 
     private Graph Eval() => WithParameterInputs(graph.Forward);
 
@@ -151,6 +154,7 @@ internal sealed class ArtifactWriter
             Classes = ArtifactRecord.ClassesOf(graph.Forward, graph.Scored, graph.Options),
             Inputs = [.. graph.Forward.Inputs.Select(i => i.Name)],
             Weights = [.. graph.Trainable.Select(w => new WeightRecord(w.Name, w.Layer, w.Value.Dims, w.Value.Type))],
+            Dequantized = graph.Dequantized.Count > 0 ? [.. graph.Dequantized.Select(d => d.Layer.Weight)] : null,
             Storage = storage,
         };
     }

@@ -84,5 +84,6 @@ internal static class CheckpointWriter
         for (long at = 0; at < tensor.ByteLength; at += Piece)
             stream.Write(new ReadOnlySpan<byte>(tensor.Data + at, (int)Math.Min(Piece, tensor.ByteLength - at)));
         GC.KeepAlive(tensor);
+        tensor.Forget();
     }
 }

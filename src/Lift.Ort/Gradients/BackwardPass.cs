@@ -7,17 +7,18 @@ namespace Lift.Ort.Gradients;
 internal sealed class BackwardPass
 {
     private readonly Graph graph;
-    private readonly HashSet<string> active;
+    private readonly HashSet<string> active, quantized;
     private readonly Dictionary<string, List<Var>> gradients = [];
 
     private BackwardPass(Graph graph, IEnumerable<string> weights)
     {
         this.graph = graph;
         active = [.. weights];
+        quantized = Quantized(graph);
         foreach (Node node in graph.Nodes)
         {
             if (GradientRules.IsConstant(node.Operator) || !node.Reads.Any(active.Contains)) continue;
-            active.UnionWith(node.Outputs.Where(o => o.Length > 0 && MayBeFloat(graph.TypeOf(o).Element) && !graph.Detached.Contains(o)));
+            active.UnionWith(node.Outputs.Where(o => o.Length > 0 && MayPass(o) && !graph.Detached.Contains(o)));
         }
     }
 
@@ -25,11 +26,28 @@ internal sealed class BackwardPass
     public static HashSet<string> Reaching(Graph graph, string output)
     {
         var reaching = new HashSet<string> { output };
+        var quantized = Quantized(graph);
         foreach (Node node in graph.Nodes.AsEnumerable().Reverse())
             if (!GradientRules.IsConstant(node.Operator) && node.Outputs.Any(o => reaching.Contains(o) && !graph.Detached.Contains(o)))
-                reaching.UnionWith(node.Reads.Where(i => i.Length > 0 && MayBeFloat(graph.TypeOf(i).Element)));
+                reaching.UnionWith(node.Reads.Where(i => i.Length > 0 && (MayBeFloat(graph.TypeOf(i).Element) || quantized.Contains(i))));
         return reaching;
     }
+
+    /// <summary>Integers that stand for activations: what a quantizing operator makes, and what others make of that. Their "gradient" is a float, that of the number they stand for.</summary>
+    private static HashSet<string> Quantized(Graph graph)
+    {
+        var quantized = new HashSet<string>();
+        foreach (Node node in graph.Nodes)
+        {
+            bool begins = node.OpType is "QuantizeLinear" or "DynamicQuantizeLinear";
+            if (begins) quantized.Add(node.Outputs[0]);
+            else if (quantized.Count > 0 && !GradientRules.IsConstant(node.Operator) && node.Inputs.Any(quantized.Contains))
+                quantized.UnionWith(node.Outputs.Where(o => o.Length > 0 && !MayBeFloat(graph.TypeOf(o).Element)));
+        }
+        return quantized;
+    }
+
+    private bool MayPass(string value) => MayBeFloat(graph.TypeOf(value).Element) || quantized.Contains(value);
 
     /// <summary>Appends to <paramref name="graph"/> the gradient of scalar <paramref name="loss"/> for each of <paramref name="weights"/>; a weight the loss does not depend on is absent from the result.</summary>
     /// <exception cref="LiftException">An operator between a weight and the loss has no rule; the message names the node, the operator and the weight.</exception>
@@ -57,7 +75,7 @@ internal sealed class BackwardPass
             if (rule.Broadcasts) dx = Broadcasting.SumTo(dx, graph.Var(input));
             else if (dx.Shape?.SameAs(type.Shape) != true && type.Shape is not null)
                 graph.Types[dx.Name] = new(dx.Element == ElementType.Undefined ? type.Element : dx.Element, type.Shape); // a gradient has its value's shape
-            if (type.Element != ElementType.Undefined) dx = dx.Cast(type.Element);
+            if (type.Element != ElementType.Undefined && !quantized.Contains(input)) dx = dx.Cast(type.Element);
             if (!gradients.TryGetValue(input, out var list)) gradients[input] = list = [];
             list.Add(dx);
         }

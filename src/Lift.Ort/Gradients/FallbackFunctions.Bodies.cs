@@ -72,6 +72,29 @@ public static partial class FallbackFunctions
             dX = ScatterND<reduction="add">(zeros, rows, updates)
             """),
 
+        // Each number is shifted up until those above it fall out of the byte, then down to its place.
+        new("DequantizeNBits<bits>(packed, scale, zero) -> y", """
+            nothing = Constant<value_int=0>()
+            byte = Constant<value_int=8>()
+            bits = Constant<value_int=@bits>()
+            places = Range(nothing, byte, bits)
+            unused = Sub(byte, bits)
+            up64 = Sub(unused, places)
+            up = Cast<to=2>(up64)
+            down = Cast<to=2>(unused)
+            last = Constant<value_ints=[-1]>()
+            column = Unsqueeze(packed, last)
+            raised = BitShift<direction="LEFT">(column, up)
+            number = BitShift<direction="RIGHT">(raised, down)
+            number_t = CastLike(number, scale)
+            blocks = Constant<value_ints=[0, 0, -1]>()
+            q = Reshape(number_t, blocks)
+            centred = Sub(q, zero)
+            scaled = Mul(centred, scale)
+            rows = Constant<value_ints=[0, -1]>()
+            y = Reshape(scaled, rows)
+            """),
+
         new("LayerNormalizationGrad<axis>(Y_grad, X, scale, mean, inv_std_dev) -> X_grad, scale_grad, bias_grad", $"""
             centred = Sub(X, mean)
             normal = Mul(centred, inv_std_dev)

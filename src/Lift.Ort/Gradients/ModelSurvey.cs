@@ -9,6 +9,9 @@ namespace Lift.Ort.Gradients;
 /// <param name="Lacking">Nodes between a weight and the scored output whose operator has no gradient rule, each with the weights that wait for it.</param>
 public sealed record ModelSurvey(Graph Graph, string? Scored, IReadOnlyList<SurveyedWeight> Weights, IReadOnlyList<LackingRule> Lacking)
 {
+    /// <summary>Matrices that the file stores in few bits, in the order of its nodes.</summary>
+    public IReadOnlyList<QuantizedLayer> Quantized { get; } = QuantizedLayer.Find(Graph);
+
     /// <summary>Looks at a model.</summary>
     /// <param name="output">The output to score; null chooses as <c>lift prepare</c> does.</param>
     /// <exception cref="LiftException">There is no output of this name.</exception>

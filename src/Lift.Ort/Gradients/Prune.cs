@@ -18,6 +18,14 @@ internal static class Prune
         kept.Reverse();
         graph.Nodes.Clear();
         graph.Nodes.AddRange(kept);
+        Keep(graph, needed);
+    }
+
+    /// <summary>Drops constants that no node reads.</summary>
+    public static void Initializers(Graph graph) => Keep(graph, [.. graph.Outputs.Select(o => o.Name), .. graph.Nodes.SelectMany(n => n.Inputs.Concat(Subgraphs.OuterNames(n)))]);
+
+    private static void Keep(Graph graph, HashSet<string> needed)
+    {
         foreach (string name in graph.Initializers.Keys.Where(n => !needed.Contains(n)).ToArray()) graph.Initializers.Remove(name);
     }
 }

@@ -12,6 +12,9 @@ namespace Lift.Ort.Gradients;
 /// <param name="Trainable">The trained weights, in file order.</param>
 public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, string Scored, IReadOnlyList<CatalogWeight> Trainable, TrainingGraphOptions Options)
 {
+    /// <summary>Quantized matrices of the source that are float weights here.</summary>
+    public IReadOnlyList<DequantizedWeight> Dequantized { get; private init; } = [];
+
     /// <summary>Name of the gradient of <paramref name="weight"/>.</summary>
     public static string GradientOf(string weight) => $"{weight}_grad";
 
@@ -20,6 +23,7 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
     public static TrainingGraph Build(Graph source, TrainingGraphOptions? options = null)
     {
         options ??= new();
+        (source, IReadOnlyList<DequantizedWeight> dequantized) = Dequantization.Apply(source, options.Dequantize);
         source = LoweredGraph.Of(source);
         if (options.Raise) source = RaisedGraph.Of(source);
         var trainable = Choose(source, ScoredOutput(source, options.Output, options.Loss), options);
@@ -34,7 +38,7 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
         Rename(training, [.. trainable.Select(w => (gradients[w.Name].Cast(ElementType.Float).Name, GradientOf(w.Name)))]);
         training.Outputs.AddRange(trainable.Select(w => new GraphValue(GradientOf(w.Name), new(ElementType.Float, Shape.Of(w.Value.Dims)))));
         Prune.Run(training);
-        return new(forward, training, loss, scored, trainable, options);
+        return new(forward, training, loss, scored, trainable, options) { Dequantized = dequantized };
     }
 
     /// <summary>Adds the loss to a copy of <paramref name="source"/>; no weight is chosen and nothing is differentiated.</summary>
@@ -77,6 +81,8 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
         if (chosen.Count > 0) return chosen;
         throw new LiftException(train.Count > 0
             ? $"All weights that --train {string.Join(' ', options.Train)} matches are frozen by --freeze {string.Join(' ', options.Freeze)}; there is nothing left to train."
+            : QuantizedLayer.Find(graph).FirstOrDefault(l => l.CanBecomeFloat) is { } layer
+            ? $"The model's linear layers are quantized, and only float weights can be trained: make some float with --dequantize, for instance --dequantize '{layer.Layer}', or name other weights with --train (lift inspect lists them)."
             : "The model has no linear layer of an attention or MLP block to train by default (head, embeddings, norms, biases and convolutions are not); name weights with --train, for instance --train '*' (lift inspect lists them).");
     }
 

@@ -16,6 +16,9 @@ public sealed record TrainingGraphOptions
     /// <c>*</c> alone means every float initializer on a differentiable path, running statistics excepted.</summary>
     public IReadOnlyList<string> Train { get; init; } = [];
 
+    /// <summary>Patterns over initializers, layers and nodes of quantized matrices that become float weights first (see <see cref="Dequantization"/>); none by default.</summary>
+    public IReadOnlyList<string> Dequantize { get; init; } = [];
+
     /// <summary>Patterns of weights that stay as they are; they win over <see cref="Train"/>.</summary>
     public IReadOnlyList<string> Freeze { get; init; } = [];
 

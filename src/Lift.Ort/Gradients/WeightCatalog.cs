@@ -34,13 +34,24 @@ public static partial class WeightCatalog
         }
         bool constants = !graph.Initializers.Values.Any(t => t.Type.IsFloat() && t.Dims.Length > 1 && !graph.Constants.Contains(t.Name) && !graph.Buffers.Contains(t.Name));
         var heads = scored is null ? [] : Heads(graph, scored);
-        return [.. graph.Initializers.Values.Where(t => t.Type.IsFloat() && t.Count > 0 && (constants || !graph.Constants.Contains(t.Name)) && !graph.Buffers.Contains(t.Name) && consumers.TryGetValue(t.Name, out var uses) && !uses.TrueForAll(IsExponent) && !IsNumber(t)).Select(t => Describe(t, consumers, heads))];
+        return [.. graph.Initializers.Values.Where(t => t.Type.IsFloat() && t.Count > 0 && (constants || !graph.Constants.Contains(t.Name)) && !graph.Buffers.Contains(t.Name) && consumers.TryGetValue(t.Name, out var uses) && !uses.TrueForAll(u => IsExponent(u) || IsParameterOfQuantization(u)) && !IsNumber(t)).Select(t => Describe(t, consumers, heads))];
 
         // x² is a formula, not a weight; training its 2 would ask for the logarithm of x.
         static bool IsExponent((Node Node, int Index) use) => use is { Node.OpType: "Pow", Index: 1 };
 
         // Exporters that write no Constant nodes keep ε, √d and the like among the initializers, under made-up names.
         static bool IsNumber(Tensor tensor) => tensor.Dims.Length == 0 && MadeUp().IsMatch(tensor.Name);
+
+        // Scales and zero points belong to integers that stay as they are.
+        static bool IsParameterOfQuantization((Node Node, int Index) use) => use.Node.OpType switch
+        {
+            "QuantizeLinear" or "DequantizeLinear" => use.Index >= 1,
+            "MatMulNBits" => use.Index is >= 2 and <= 4,
+            "GatherBlockQuantized" => use.Index >= 2,
+            "MatMulBnb4" => use.Index >= 1,
+            "QLinearMatMul" or "QLinearConv" or "QGemm" or "MatMulIntegerToFloat" or "DynamicQuantizeMatMul" => use.Index is >= 1 and <= 7,
+            _ => false,
+        };
 
         void Use(string name, Node node, int index)
         {
@@ -58,7 +69,7 @@ public static partial class WeightCatalog
         int at = Math.Max(0, kinds.IndexOf(kind));
         Node? node = uses.Count > 0 ? uses[at].Node : null;
         if (node is not null) transposed = uses[at].Flipped ^ (node.OpType == "Gemm" ? node.Int("transB") == 0 : node.OpType is "MatMul" or "FusedMatMul");
-        string layer = MadeUp().IsMatch(tensor.Name) && node?.Name.Length > 0 ? LayerOf(node) : Suffix().Replace(tensor.Name, "");
+        string layer = node is null ? Suffix().Replace(tensor.Name, "") : LayerOf(tensor.Name, node);
         if (kind == WeightKind.Linear) kind = AttentionName().IsMatch(layer) ? WeightKind.Attention : MlpName().IsMatch(layer) ? WeightKind.Mlp : kind;
         return new(tensor.Name, tensor, layer, kind, transposed && tensor.Dims.Length == 2);
 
@@ -102,6 +113,9 @@ public static partial class WeightCatalog
         }
         return heads;
     }
+
+    /// <summary>The layer of an initializer: by its own name, or by that of the node that reads it where an exporter made the name up.</summary>
+    internal static string LayerOf(string initializer, Node node) => MadeUp().IsMatch(initializer) && node.Name.Length > 0 ? LayerOf(node) : Suffix().Replace(initializer, "");
 
     /// <summary>"/layers.0/attention/wq/MatMul" ⇒ "layers.0.attention.wq"</summary>
     private static string LayerOf(Node node)

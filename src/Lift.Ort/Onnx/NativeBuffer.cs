@@ -29,3 +29,28 @@ public sealed unsafe class NativeBuffer : SafeHandle
         return true;
     }
 }
+
+/// <summary>Memory that is filled when it is first read.</summary>
+internal sealed unsafe class DeferredBuffer(Func<NativeBuffer> make)
+{
+    private readonly Lock entry = new();
+    private NativeBuffer? made;
+
+    public byte* Data
+    {
+        get
+        {
+            lock (entry) return (made ??= make()).Data;
+        }
+    }
+
+    /// <summary>Frees the memory; whoever holds an address of it must be done.</summary>
+    public void Forget()
+    {
+        lock (entry)
+        {
+            made?.Dispose();
+            made = null;
+        }
+    }
+}

@@ -43,7 +43,7 @@ public static class OnnxFile
     public static void Replace(string sourcePath, IReadOnlyDictionary<string, Tensor> replacements, string outputPath) =>
         Replace(sourcePath, replacements.ToDictionary(r => r.Key, r => NewContent.Of(r.Value)), outputPath);
 
-    /// <summary>The same with values that are made when they are written.</summary>
-    internal static void Replace(string sourcePath, IReadOnlyDictionary<string, NewContent> replacements, string outputPath) =>
-        new TensorReplacer(new MappedFile(sourcePath), replacements).Write(outputPath);
+    /// <summary>The same with values that are made when they are written, and with other nodes and initializers where <paramref name="edit"/> says so.</summary>
+    internal static void Replace(string sourcePath, IReadOnlyDictionary<string, NewContent> replacements, string outputPath, GraphEdit? edit = null) =>
+        new TensorReplacer(new MappedFile(sourcePath), replacements, edit ?? GraphEdit.None).Write(outputPath);
 }

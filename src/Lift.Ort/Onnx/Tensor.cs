@@ -9,12 +9,13 @@ namespace Lift.Ort.Onnx;
 public sealed unsafe class Tensor
 {
     private readonly object owner; // keeps the memory behind Data alive
+    private readonly byte* data;
 
     /// <param name="owner">The object whose life keeps <paramref name="data"/> valid: a <see cref="NativeBuffer"/>, a mapped file.</param>
     public Tensor(string name, ElementType type, long[] dims, byte* data, object owner)
     {
         (Name, Type, Dims, this.owner) = (name, type, dims, owner);
-        Data = data;
+        this.data = data;
         Count = dims.Aggregate(1L, (n, d) => checked(n * d));
         ByteLength = type.ByteLength(Count);
     }
@@ -31,7 +32,7 @@ public sealed unsafe class Tensor
     public long ByteLength { get; }
 
     /// <summary>Address of the first byte; valid while this object is reachable. Not necessarily aligned.</summary>
-    public byte* Data { get; }
+    public byte* Data => owner is DeferredBuffer deferred ? deferred.Data : data;
 
     public TensorType TensorType => new(Type, Shape.Of(Dims));
 
@@ -62,10 +63,13 @@ public sealed unsafe class Tensor
         return new Tensor(name, type, dims, buffer.Data, buffer);
     }
 
-    public Tensor Rename(string name) => new(name, Type, Dims, Data, owner);
+    /// <summary>A tensor whose bytes are made when they are first read, and again where they were forgotten meanwhile.</summary>
+    internal static Tensor Deferred(string name, ElementType type, long[] dims, Func<NativeBuffer> make) => new(name, type, dims, null, new DeferredBuffer(make));
+
+    public Tensor Rename(string name) => new(name, Type, Dims, data, owner);
 
     /// <summary>The same bytes seen with other dimensions of equal count.</summary>
-    public Tensor Reshape(params long[] dims) => new(Name, Type, dims, Data, owner);
+    public Tensor Reshape(params long[] dims) => new(Name, Type, dims, data, owner);
 
     /// <summary>A copy in memory of its own (64-byte aligned), free to be written.</summary>
     public Tensor Copy()
@@ -76,8 +80,12 @@ public sealed unsafe class Tensor
         return new Tensor(Name, Type, Dims, buffer.Data, buffer);
     }
 
-    /// <summary>Gives back the memory that reading this tensor took, where its bytes lie in a mapped file; they can be read again.</summary>
-    internal void Forget() => (owner as Reading.MappedFile)?.Forget(Data, ByteLength);
+    /// <summary>Gives back the memory that reading this tensor took, where its bytes lie in a mapped file or can be made again.</summary>
+    internal void Forget()
+    {
+        if (owner is Reading.MappedFile file) file.Forget(data, ByteLength);
+        else (owner as DeferredBuffer)?.Forget();
+    }
 
     /// <summary>All elements as float32 (float, double, float16, bfloat16, integers and bool), in new memory.</summary>
     public float[] ToFloats()

@@ -41,6 +41,7 @@ internal sealed class OperatorSchema(string name, string[] inputs, string[] outp
         ["float"] = [ElementType.Float],
         ["int64"] = [ElementType.Int64],
         ["int32"] = [ElementType.Int32],
+        ["uint8"] = [ElementType.UInt8],
         ["bool"] = [ElementType.Bool],
     };
 

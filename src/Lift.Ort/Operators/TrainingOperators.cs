@@ -74,6 +74,7 @@ public static class TrainingOperators
         GatedUnitGrad.Schema,
         Rotary.Schema,
         Widen.Schema,
+        DequantizeNBits.Schema,
     ];
 
     private static readonly Lazy<OperatorDomain[]> domains =

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Lift.Ort.Artifacts;
+using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
 using Lift.Ort.Onnx.Writing;
 using Lift.Ort.Sparse;
@@ -28,9 +29,23 @@ public static class RunExport
         Tensor[] before = [.. state.Masks.Select(m => Parameter(artifacts, m.Weight))];
         // One weight at a time: neither the trained weights nor what is made of them are in memory together.
         var difference = new SparsePatch(sha256, [.. before.Select(state.Difference).OfType<PatchEntry>()]);
-        OnnxFile.Replace(original, before.Index().ToDictionary(w => w.Item.Name, w => new NewContent(w.Item.Type, w.Item.Dims, () => state.Apply(w.Index, w.Item))), model);
+        var values = before.Index().ToDictionary(w => w.Item.Name, w => new NewContent(w.Item.Type, w.Item.Dims, () => state.Apply(w.Index, w.Item)));
+        GraphEdit edit = Dequantized(original, artifacts.Record, values);
+        OnnxFile.Replace(original, values.Where(v => !edit.Added.ContainsKey(v.Key)).ToDictionary(), model, edit);
         if (patch is not null) difference.Save(patch);
         return difference;
+    }
+
+    /// <summary>The quantized layers that were prepared as float ones, as float layers of the file: with their trained values, or as they were.</summary>
+    private static GraphEdit Dequantized(string original, ArtifactRecord record, Dictionary<string, NewContent> trained)
+    {
+        if (record.Dequantized is not { Count: > 0 } names) return GraphEdit.None;
+        Graph source = OnnxFile.Read(original);
+        var (graph, weights) = Dequantization.Apply(source, names);
+        return new(
+            weights.ToDictionary(w => w.Layer.Node.Outputs[0], w => w.Nodes),
+            weights.SelectMany(w => w.Layer.Node.Inputs).Where(i => source.Initializers.ContainsKey(i) && !graph.Initializers.ContainsKey(i)).ToHashSet(),
+            weights.ToDictionary(w => w.Name, w => trained.GetValueOrDefault(w.Name) ?? NewContent.Of(graph.Initializers[w.Name])));
     }
 
     private static Tensor Parameter(ArtifactFolder artifacts, string name) => artifacts.Parameters.TryGetValue(name, out Tensor? weight) ? weight

@@ -61,7 +61,7 @@ internal static class GradientCheck
         // A weighted sum of all float outputs, each element with a weight of its own, so that no element's gradient can hide.
         var loss = outputs.Where((o, i) => i == 0 || o.Element == ElementType.Float).Select((y, n) =>
         {
-            Var flat = y.Reshape(-1);
+            Var flat = (y.Element is ElementType.Float or ElementType.Undefined ? y : y.Cast(ElementType.Float)).Reshape(-1);
             Var count = flat.ShapeOf();
             Var ramp = graph.Add("Range", [graph.Scalar(0, ElementType.Int64), count.Squeeze(0), graph.Scalar(1, ElementType.Int64)]).Cast(ElementType.Float);
             Var weight = graph.Add("Sin", [ramp * 1.7 + (n + 1)]);

@@ -46,7 +46,6 @@ public sealed class ParityTests
     private static readonly HashSet<string> notYet =
     [
         "com.microsoft.LSTMTraining", "com.microsoft.GRUTraining", "Resize", "GridSample", "LSTM", "GRU",
-        "com.microsoft.MatMulNBits", "DequantizeLinear", "QuantizeLinear",
     ];
 
     /// <summary>Inputs at which the gradient stops: the node, and the index of the input.</summary>

@@ -29,6 +29,7 @@ internal sealed record TestTensor(ElementType Type, long[] Dims, double[] Values
         ElementType.Int64 => OrtValue.CreateTensorValueFromMemory(Array.ConvertAll(Values, v => (long)v), Dims),
         ElementType.Int32 => OrtValue.CreateTensorValueFromMemory(Array.ConvertAll(Values, v => (int)v), Dims),
         ElementType.Bool => OrtValue.CreateTensorValueFromMemory(Array.ConvertAll(Values, v => v != 0), Dims),
+        ElementType.UInt8 => OrtValue.CreateTensorValueFromMemory(Array.ConvertAll(Values, v => (byte)v), Dims),
         _ => throw new NotSupportedException(Type.ToString()),
     };
 

@@ -63,5 +63,28 @@ internal static partial class OperatorCases
                 yield return new(Own("Widen", ("use", 3)), [new TestTensor(type, [values.Length], values)], new TestTensor(ElementType.Float, [values.Length], values)) { HasFallback = false, Tolerance = 0 };
     }
 
+    /// <summary>One number, one per row and block, or one per entry, as scale and as zero point.</summary>
+    private static IEnumerable<OperatorCase> DequantizeNBits()
+    {
+        foreach (int bits in new[] { 2, 4, 8 })
+            foreach (var (rows, blocks, bytes) in new (long, long, long)[] { (1, 1, 1), (3, 2, 5), (70, 40, 16) })
+                foreach (var (scaleDims, zeroDims) in new (long[], long[])[] { ([rows, blocks, 1], []), ([rows, blocks, 1], [rows, blocks, 1]), ([], []), ([rows, blocks, bytes * 8 / bits], [rows, blocks, 1]) })
+                {
+                    var random = new Random(bits);
+                    long size = bytes * 8 / bits;
+                    double[] packed = [.. Enumerable.Range(0, (int)(rows * blocks * bytes)).Select(_ => (double)random.Next(256))];
+                    Grid scale = Grid.Normal(61, scaleDims), zero = Grid.Normal(62, zeroDims).Map(v => Math.Round(4 * v)), y = Grid.Zeros(rows, blocks * size);
+                    for (long r = 0; r < rows; r++)
+                        for (long b = 0; b < blocks; b++)
+                            for (long e = 0; e < size; e++)
+                            {
+                                int q = ((int)packed[(((r * blocks) + b) * bytes) + (e * bits / 8)] >> (int)(e * bits % 8)) & ((1 << bits) - 1);
+                                double At(Grid g) => g.Rank == 0 ? g.Values[0] : g[r, b, g.Dims[2] == 1 ? 0 : e];
+                                y[r, (b * size) + e] = (q - At(zero)) * At(scale);
+                            }
+                    yield return new(new OneNode("DequantizeNBits", ("bits", bits)), [new TestTensor(ElementType.UInt8, [rows, blocks, bytes], packed), scale, zero], y);
+                }
+    }
+
     private static OneNode Own(string op, params (string, object)[] attributes) => new(op, attributes) { Domain = "lift.ort" };
 }

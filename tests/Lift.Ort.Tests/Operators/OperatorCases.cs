@@ -53,6 +53,7 @@ internal static partial class OperatorCases
         ["GatedUnitGrad"] = GatedUnitGrad,
         ["Rotary"] = Rotary,
         ["Widen"] = Widen,
+        ["DequantizeNBits"] = DequantizeNBits,
     };
 
     /// <summary>The cases of an operator.</summary>

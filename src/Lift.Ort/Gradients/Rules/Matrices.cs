@@ -94,7 +94,7 @@ internal static class Matrices
     private static Var AsRows(Var x, Dim columns) =>
         x.Rank == 2 ? x : columns.Value is { } n ? x.Reshape(-1, n) : x.Reshape(x.Graph.Concat(0, x.Graph.Longs(-1), x.ShapeOf().Slice(x.Rank!.Value - 1, x.Rank.Value, 0)));
 
-    private static Var Swap(Backward b, Var x)
+    public static Var Swap(Backward b, Var x)
     {
         int rank = b.RankOf(x);
         long[] permutation = [.. Enumerable.Range(0, rank).Select(i => (long)i)];

@@ -18,6 +18,26 @@ internal static class Quantization
         n.Y(ElementType.UInt8, Shape.Scalar, 2);
     }
 
+    /// <summary>Rows of a matrix whose numbers lie in blocks, two or more to a byte where they are stored as uint8; the last axis of <c>data</c> is then shorter than the matrix's.</summary>
+    [Infers("com.microsoft.GatherBlockQuantized")]
+    static void GatherBlockQuantized(Inferred n)
+    {
+        if (n.Shape(0) is not { } data || n.Shape(1) is not { } indices || Inferred.Axis(n.Node.Int("gather_axis"), data.Rank) is not { } axis)
+        {
+            n.Y(n.Element(2), null);
+            return;
+        }
+        long perByte = n.Element() == ElementType.UInt8 ? 8 / n.Node.Int("bits", 4) : 1;
+        Dim[] dims = [.. data.Dims];
+        dims[^1] = DimMath.Mul(dims[^1], perByte);
+        n.Y(n.Element(2), new Shape([.. dims[..axis], .. indices.Dims, .. dims[(axis + 1)..]]));
+    }
+
+    /// <summary>[rows, blocks, bytes] → [rows, blocks · numbers in a block].</summary>
+    [Infers("com.microsoft.DequantizeNBits")]
+    static void DequantizeNBits(Inferred n) => n.Y(n.Element(1),
+        n.Shape(0) is { Rank: 3 } packed ? new Shape(packed[0], DimMath.Mul(packed[1], DimMath.Mul(packed[2], 8 / n.Node.Int("bits", 4)))) : null);
+
     [Infers("MatMulInteger")]
     static void MatMulInteger(Inferred n) => n.Y(ElementType.Int32, Matrices.Product(n.Shape(0), n.Shape(1)));
 

@@ -15,12 +15,14 @@ internal sealed class ExternalCopies(string modelPath)
     private readonly List<(PatchedCopy Copy, long Base)> files = [];
     private readonly List<(NewContent Content, long At)> appended = [];
 
+    private long end;
+
     private sealed record Use(long Message, MappedFile File, long Offset, long Length, NewContent? Replacement)
     {
         public long Place { get; set; }
     }
 
-    public bool IsUsed => uses.Count > 0;
+    public bool IsUsed => uses.Count > 0 || appended.Count > 0;
 
     /// <param name="message">Where the tensor's message begins in the model file: its identity.</param>
     public void Add(long message, TensorProto tensor, NewContent? replacement)
@@ -34,7 +36,7 @@ internal sealed class ExternalCopies(string modelPath)
     /// <summary>Decides where everything goes; to be called once all tensors are known.</summary>
     public void Plan()
     {
-        long end = 0;
+        end = 0;
         foreach (var group in uses.GroupBy(u => u.File))
         {
             long start = Aligned(end);
@@ -63,6 +65,16 @@ internal sealed class ExternalCopies(string modelPath)
                 end = use.Place + use.Length;
             }
         }
+    }
+
+    /// <summary>Puts a tensor that the source does not have behind everything else; to be called after <see cref="Plan"/>.</summary>
+    /// <returns>Where it begins.</returns>
+    public long Append(NewContent content)
+    {
+        long at = Aligned(end);
+        appended.Add((content, at));
+        end = at + content.ByteLength;
+        return at;
     }
 
     public (long Offset, long Length) Place(long message)

@@ -7,7 +7,7 @@ namespace Lift.Ort.Onnx.Writing;
 internal static unsafe class GraphWriter
 {
     /// <summary>Protobuf files end at 2 GB; above this many bytes the weights go to a file of their own.</summary>
-    private const long SingleFileLimit = 1_900_000_000;
+    internal const long SingleFileLimit = 1_900_000_000;
 
     /// <summary>Initializers of this many bytes and more are written apart from the message that describes them.</summary>
     private const long Large = 1024;
@@ -124,7 +124,8 @@ internal static unsafe class GraphWriter
     private static long InnerLength(TensorProto header, Tensor? raw) =>
         header.CalculateSize() + (raw is null ? 0 : 1 + CodedOutputStream.ComputeUInt64Size((ulong)raw.ByteLength) + raw.ByteLength);
 
-    private static NodeProto Message(Node node)
+    /// <summary>A node as the file spells it.</summary>
+    public static NodeProto Message(Node node)
     {
         var proto = new NodeProto { OpType = node.OpType };
         if (node.Name.Length > 0) proto.Name = node.Name;

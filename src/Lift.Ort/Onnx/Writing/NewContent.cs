@@ -18,5 +18,6 @@ internal sealed record NewContent(ElementType Type, long[] Dims, Func<Tensor> Ma
         Tensor made = Make();
         PatchedCopy.Copy(made.Data, from, from + length, to);
         GC.KeepAlive(made);
+        made.Forget();
     }
 }

@@ -7,26 +7,47 @@ internal sealed unsafe class PatchedCopy(MappedFile source)
 {
     private const int Piece = 1 << 24;
 
-    private readonly SortedDictionary<long, (long Length, byte[]? Bytes, NewContent? Content, long From)> edits = [];
+    private readonly SortedDictionary<long, List<Edit>> edits = [];
+
+    /// <param name="Taken">Bytes of the source that give way.</param>
+    /// <param name="Length">Bytes of <paramref name="Content"/> that take their place.</param>
+    private sealed record Edit(long Taken, byte[]? Bytes, NewContent? Content = null, long From = 0, long Length = 0);
 
     public MappedFile Source => source;
 
-    public void Put(long offset, long length, byte[] bytes) => edits[offset] = (length, bytes, null, 0);
+    public void Put(long offset, long length, byte[] bytes) => Add(offset, new(length, bytes));
 
     /// <summary>Replaces <paramref name="length"/> bytes by as many of <paramref name="content"/>, beginning at its byte <paramref name="from"/>.</summary>
-    public void Put(long offset, long length, NewContent content, long from = 0) => edits[offset] = (length, null, content, from);
+    public void Put(long offset, long length, NewContent content, long from = 0) => Add(offset, new(length, null, content, from, length));
+
+    /// <summary>Puts bytes, or all of <paramref name="content"/>, in front of the byte at <paramref name="offset"/>, behind what was put there before.</summary>
+    public void Insert(long offset, byte[] bytes, NewContent? content = null)
+    {
+        Add(offset, new(0, bytes));
+        if (content is not null) Add(offset, new(0, null, content, 0, content.ByteLength));
+    }
 
     public void WriteTo(Stream to)
     {
         long at = 0;
-        foreach (var (offset, edit) in edits)
+        foreach (var (offset, here) in edits)
         {
             Copy(at, offset, to);
-            if (edit.Bytes is not null) to.Write(edit.Bytes);
-            else edit.Content!.WriteTo(to, edit.From, edit.Length);
-            at = offset + edit.Length;
+            at = offset;
+            foreach (Edit edit in here)
+            {
+                if (edit.Bytes is not null) to.Write(edit.Bytes);
+                else edit.Content!.WriteTo(to, edit.From, edit.Length);
+                at += edit.Taken;
+            }
         }
         Copy(at, source.Length, to);
+    }
+
+    private void Add(long offset, Edit edit)
+    {
+        if (edits.TryGetValue(offset, out var here)) here.Add(edit);
+        else edits[offset] = [edit];
     }
 
     public static void Copy(byte* data, long from, long end, Stream to)

@@ -9,7 +9,7 @@ namespace Lift.Ort.Onnx.Writing;
 /// Re-emits a model file with other bytes in some tensors. It edits the file's own encoding in place of decoding it, so that everything it does not
 /// name stays as it is, unknown fields and odd encodings included.
 /// </summary>
-internal sealed unsafe class TensorReplacer
+internal sealed unsafe partial class TensorReplacer
 {
     private const int MaxDepth = 90;
 
@@ -20,9 +20,9 @@ internal sealed unsafe class TensorReplacer
     private readonly ExternalCopies external;
     private readonly IReadOnlyDictionary<string, string> inside; // names of subgraphs' weights by place
 
-    public TensorReplacer(MappedFile source, IReadOnlyDictionary<string, NewContent> replacements)
+    public TensorReplacer(MappedFile source, IReadOnlyDictionary<string, NewContent> replacements, GraphEdit edit)
     {
-        (this.source, this.replacements, copy) = (source, replacements, new PatchedCopy(source));
+        (this.source, this.replacements, this.edit, copy) = (source, replacements, edit, new PatchedCopy(source));
         external = new ExternalCopies(source.Path);
         var skeleton = new Skeleton(source);
         inside = skeleton.Model.Graph is { } graph ? new SubgraphWeights(graph, new TensorReader(source, skeleton)).Names : new Dictionary<string, string>();
@@ -33,11 +33,13 @@ internal sealed unsafe class TensorReplacer
         string dataName = Path.GetFileName(outputPath) + ".data";
         Survey(new(MessageKind.Model, 0, source.Length, null, true, ""), 0);
         external.Plan();
+        isApart = external.IsUsed || source.Length + edit.AddedBytes > GraphWriter.SingleFileLimit;
         Edit(new(MessageKind.Model, 0, source.Length, null, true, ""), dataName);
         if (replacements.Keys.FirstOrDefault(k => !found.Contains(k)) is { } missing)
         {
             throw new LiftException($"'{source.Path}' has no initializer or Constant '{missing}', so its new values cannot be stored; use the model that the run was prepared from.");
         }
+        CheckRewritten();
         string dataPath = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(outputPath))!, dataName);
         SafeFile.Write(external.IsUsed ? [dataPath, outputPath] : [outputPath], streams =>
         {
@@ -62,6 +64,7 @@ internal sealed unsafe class TensorReplacer
             else
             {
                 (TensorProto tensor, _) = Describe(field);
+                if (IsRemoved(message, tensor.Name)) continue;
                 if (tensor.DataLocation == TensorProto.Types.DataLocation.External) external.Add(field.Start, tensor, Replacement(tensor, child));
             }
         }
@@ -73,10 +76,16 @@ internal sealed unsafe class TensorReplacer
         long growth = 0;
         foreach (var (field, child) in Children(message))
         {
+            if (Rewrite(message, field, child) is { } changed)
+            {
+                growth += changed;
+                continue;
+            }
             long grown = child.Kind == MessageKind.Tensor ? EditTensor(field, child, dataName) : Edit(child, dataName);
             if (grown != 0) grown += Replace(field.Prefix, field.Payload - field.Prefix, Varint((ulong)(field.Length + grown)));
             growth += grown;
         }
+        if (message is { Main: true, Kind: MessageKind.Graph }) growth += AddInitializers(message.End, dataName);
         if (message is { Main: true, Constant: not null, Kind: MessageKind.Attribute }) EditFloats(message.Start, message.End, message.Constant);
         return growth;
     }

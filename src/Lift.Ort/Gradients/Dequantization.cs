@@ -1,0 +1,82 @@
+using System.Text.RegularExpressions;
+using Lift.Ort.Onnx;
+
+namespace Lift.Ort.Gradients;
+
+/// <summary>A quantized matrix that became a float weight of the graph.</summary>
+/// <param name="Layer">The matrix as the file has it.</param>
+/// <param name="Name">The initializer that took its place.</param>
+/// <param name="Nodes">What takes the place of the layer's node: a MatMul and an Add for MatMulNBits, nothing for DequantizeLinear.</param>
+public sealed record DequantizedWeight(QuantizedLayer Layer, string Name, IReadOnlyList<Node> Nodes);
+
+/// <summary>
+/// Turns chosen quantized matrices into float weights, so that they can be trained: MatMulNBits becomes MatMul (and Add for its bias), DequantizeLinear of a matrix its result.
+/// Values are (q − zero) · scale in float32, rounded to the scales' type; everything else stays as it is.
+/// </summary>
+public static partial class Dequantization
+{
+    /// <summary>A copy of <paramref name="source"/> in which the matrices that <paramref name="patterns"/> match (by initializer, layer or node name) are float weights; their values are made when they are first read.</summary>
+    /// <exception cref="LiftException">A pattern matches no quantized matrix, or one that cannot become float.</exception>
+    public static (Graph Graph, IReadOnlyList<DequantizedWeight> Weights) Apply(Graph source, IReadOnlyList<string> patterns)
+    {
+        if (patterns.Count == 0) return (source, []);
+        var all = QuantizedLayer.Find(source);
+        List<Glob> globs = [.. patterns.Select(p => new Glob(p))];
+        if (globs.Find(g => !all.Any(l => Matches(g, l))) is { } idle)
+        {
+            throw new LiftException(all.Count == 0
+                ? $"--dequantize '{idle.Pattern}' matches nothing: the model has no quantized matrices."
+                : $"--dequantize '{idle.Pattern}' matches no quantized matrix; lift inspect lists them, for instance '{all[0].Layer}'.");
+        }
+        Graph graph = source.Clone();
+        var made = new Dictionary<Node, DequantizedWeight>(ReferenceEqualityComparer.Instance);
+        var originals = source.Nodes.Zip(graph.Nodes).ToDictionary(p => p.First, p => p.Second, (IEqualityComparer<Node>)ReferenceEqualityComparer.Instance);
+        foreach (QuantizedLayer layer in all.Where(l => globs.Exists(g => Matches(g, l))))
+        {
+            if (!layer.CanBecomeFloat) throw new LiftException($"{layer.Node} cannot become a float layer: --dequantize takes MatMulNBits and DequantizeLinear; leave '{layer.Weight}' quantized, or export the model in QDQ form.");
+            made[originals[layer.Node]] = layer.Node.OpType == "MatMulNBits" ? Product(graph, layer) : Value(graph, layer);
+        }
+        Node[] nodes = [.. graph.Nodes.SelectMany(n => made.TryGetValue(n, out DequantizedWeight? weight) ? weight.Nodes : [n])];
+        graph.Nodes.Clear();
+        graph.Nodes.AddRange(nodes);
+        Prune.Initializers(graph);
+        ShapeInference.Infer(graph);
+        return (graph, [.. made.Values]);
+    }
+
+    private static bool Matches(Glob glob, QuantizedLayer layer) => glob.Matches(layer.Weight) || glob.Matches(layer.Layer) || glob.Matches($"{layer.Layer}.weight") || glob.Matches(layer.Node.Name);
+
+    private static DequantizedWeight Product(Graph graph, QuantizedLayer layer)
+    {
+        Node node = layer.Node;
+        string name = graph.NewName(FloatName(layer));
+        Add(graph, layer, name);
+        if (node.Input(5) is not { } bias) return new(layer, name, [new Node("MatMul", "", [node.Inputs[0], name], [node.Outputs[0]], node.Name)]);
+        string product = graph.NewName($"{node.Outputs[0]}/product");
+        return new(layer, name, [new Node("MatMul", "", [node.Inputs[0], name], [product], node.Name), new Node("Add", "", [product, bias], [node.Outputs[0]], $"{node.Name}/bias")]);
+    }
+
+    private static DequantizedWeight Value(Graph graph, QuantizedLayer layer)
+    {
+        Add(graph, layer, layer.Node.Outputs[0]);
+        return new(layer, layer.Node.Outputs[0], []);
+    }
+
+    private static void Add(Graph graph, QuantizedLayer layer, string name)
+    {
+        var values = new QuantizedValues(graph, layer.Node);
+        Tensor tensor = Tensor.Deferred(name, values.Type, layer.Dims, values.Make);
+        graph.Initializers.Add(name, tensor);
+        graph.Types[name] = tensor.TensorType;
+    }
+
+    /// <summary>"model.layers.0.q_proj.weight_Q4" ⇒ "model.layers.0.q_proj.weight"</summary>
+    private static string FloatName(QuantizedLayer layer)
+    {
+        string stem = PackedSuffix().Replace(layer.Weight, "");
+        return stem.EndsWith(".weight", StringComparison.Ordinal) ? stem : $"{stem}.weight";
+    }
+
+    [GeneratedRegex(@"[._](q_?weight|quant|quantized|packed|B|Q\d+\w*|\w+_Q\d+\w*|DequantizeLinear.*)$", RegexOptions.IgnoreCase)]
+    private static partial Regex PackedSuffix();
+}
