@@ -30,6 +30,7 @@ public static class TrainingOperators
         .. ActivationGrads.Schemas,
         DropoutGrad.Schema,
         ConvGrad.Schema,
+        ConvTransposeGrad.Schema,
         MaxPoolGrad.Schema,
         AveragePoolGrad.Schema,
         BatchNormInternal.Schema,

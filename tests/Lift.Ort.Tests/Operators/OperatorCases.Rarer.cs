@@ -17,6 +17,7 @@ internal static partial class OperatorCases
         ["SinGrad"] = () => Plain(Activation("SinGrad", x => x, (dy, x) => dy * Math.Cos(x))).Select(c => c with { Node = c.Node with { Domain = "" } }),
         ["FakeQuant"] = FakeQuant,
         ["FakeQuantGrad"] = FakeQuantGrad,
+        ["ConvTransposeGrad"] = ConvTransposeGrad,
         ["IsFinite"] = IsFinite,
         ["IsAllFinite"] = IsAllFinite,
         ["ReduceAllL2"] = ReduceAllL2,
@@ -185,5 +186,33 @@ internal static partial class OperatorCases
         yield return Without(new("InPlaceAccumulator"), [sum, value], both);
         yield return Without(new("InPlaceAccumulator"), [sum, value, Signal(1)], both);
         yield return Without(new("InPlaceAccumulator"), [sum, value, Signal(0)], sum);
+    }
+
+    private static IEnumerable<OperatorCase> ConvTransposeGrad()
+    {
+        foreach (var (x, w, groups, strides, dilations, pads, extra) in new (long[], long[], long, long[], long[], long[], long[])[]
+        {
+            ([1, 1, 3], [1, 1, 2], 1, [1], [1], [0, 0], [0]),
+            ([2, 3, 4, 5], [3, 2, 3, 2], 1, [2, 1], [1, 2], [1, 0, 0, 2], [1, 0]),
+            ([2, 4, 3, 3], [4, 3, 3, 3], 2, [2, 2], [1, 1], [1, 1, 1, 1], [1, 1]),
+            ([1, 2, 2, 3, 2], [2, 2, 2, 2, 2], 1, [1, 2, 1], [1, 1, 1], [0, 0, 0, 0, 0, 0], [0, 1, 0]),
+        })
+        {
+            int rank = x.Length - 2;
+            long[] size = [.. Enumerable.Range(0, rank).Select(d => (x[d + 2] - 1) * strides[d] + (w[d + 2] - 1) * dilations[d] + 1 + extra[d] - pads[d] - pads[d + rank])];
+            Grid input = Grid.Normal(1, x), weight = Grid.Normal(2, w), dy = Grid.Normal(3, [x[0], w[1] * groups, .. size]), dx = Grid.Zeros(x), dw = Grid.Zeros(w), db = Grid.Zeros(w[1] * groups);
+            foreach (long[] at in input.Positions())
+                foreach (long[] k in weight.Positions().Where(k => k[0] == at[1]))
+                {
+                    long[] target = [at[0], at[1] / (x[1] / groups) * w[1] + k[1], .. Enumerable.Range(0, rank).Select(d => at[d + 2] * strides[d] + k[d + 2] * dilations[d] - pads[d])];
+                    if (!Enumerable.Range(0, rank).All(d => target[d + 2] >= 0 && target[d + 2] < size[d])) continue;
+                    dx[at] += weight[k] * dy[target];
+                    dw[k] += input[at] * dy[target];
+                }
+            foreach (long[] at in dy.Positions()) db[at[1]] += dy[at];
+            var node = new OneNode("ConvTransposeGrad", ("group", groups), ("strides", strides), ("dilations", dilations), ("pads", pads), ("output_padding", extra)) { Outputs = 3 };
+            yield return Without(node, [dy, input, weight], dx, dw, db);
+            yield return Without(node with { Absent = [0] }, [dy, input, weight], dw, db);
+        }
     }
 }
