@@ -21,6 +21,7 @@ internal static class LiftProgram
         new GenerateCommand(),
         new ExportCommand(),
         new NewCommand(),
+        new DoctorCommand(),
         new BenchCommand(),
     ];
 

@@ -19,13 +19,17 @@ internal sealed record LiftRun(int Code, string Output, string Error)
     }
 
     /// <summary>Runs the program itself as a process.</summary>
-    public static LiftRun Program(params string[] arguments)
+    public static LiftRun Program(params string[] arguments) => Program([], arguments);
+
+    /// <summary>The same with environment variables of its own.</summary>
+    public static LiftRun Program(Dictionary<string, string> environment, string[] arguments)
     {
         var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "lift.exe" : "lift"), arguments)
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
         };
+        foreach (var (name, value) in environment) start.Environment[name] = value;
         using Process process = Process.Start(start)!;
         Task<string> error = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd();
