@@ -9,10 +9,11 @@ namespace Lift.Ort.Cli.Bench;
 internal static class Machine
 {
     /// <summary>The fields <c>device</c>, <c>device_name</c>, <c>threads</c>, <c>cpu</c> and <c>versions</c> of every line.</summary>
-    public static Dictionary<string, object?> Fields(string device) => new()
+    /// <param name="description">What a GPU calls itself; null: the processor.</param>
+    public static Dictionary<string, object?> Fields(string device, string? description = null) => new()
     {
         ["device"] = device,
-        ["device_name"] = ProcessorName(),
+        ["device_name"] = description ?? ProcessorName(),
         ["threads"] = Environment.ProcessorCount,
         ["cpu"] = Avx512F.IsSupported ? "AVX512" : Avx2.IsSupported ? "AVX2" : "DEFAULT",
         ["load_average"] = LoadAverage(),

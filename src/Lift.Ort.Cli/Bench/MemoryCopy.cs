@@ -1,21 +1,19 @@
-using Lift.Ort.Onnx;
+using Lift.Ort.Devices;
 
 namespace Lift.Ort.Cli.Bench;
 
-/// <summary>Copies a block of memory with all threads: the ceiling of everything that is bound by memory.</summary>
-internal static unsafe class MemoryCopy
+/// <summary>Copies a block of a device's memory: the ceiling of everything that is bound by memory.</summary>
+internal static class MemoryCopy
 {
     /// <summary>GB/s, bytes read and written counted, by the median.</summary>
-    public static double GigabytesPerSecond(long bytes, Patience patience, out Times times)
+    public static double GigabytesPerSecond(IDevice device, long bytes, Patience patience, out Times times)
     {
-        using var source = new NativeBuffer(bytes);
-        using var target = new NativeBuffer(bytes);
-        int parts = Environment.ProcessorCount;
-        times = patience.Time(() => Parallel.For(0, parts, i =>
+        using DeviceBuffer<byte> source = device.Allocate<byte>(bytes), target = device.Allocate<byte>(bytes);
+        times = patience.Time(() =>
         {
-            long from = bytes * i / parts, to = bytes * (i + 1) / parts;
-            Buffer.MemoryCopy(source.Data + from, target.Data + from, to - from, to - from);
-        }));
+            device.Copy(source.Pointer, target.Pointer, bytes);
+            device.Synchronize();
+        });
         return 2 * bytes / times.MedianS / 1e9;
     }
 }

@@ -3,7 +3,11 @@ using System.Diagnostics;
 namespace Lift.Ort.Cli.Bench;
 
 /// <summary>Seconds of one run: the median of the repeats with its spread. Fewer repeats than asked for: the time limit was reached.</summary>
-internal sealed record Times(double MedianS, double MinS, double MaxS, int Repeats, int Warmup);
+internal sealed record Times(double MedianS, double MinS, double MaxS, int Repeats, int Warmup)
+{
+    /// <summary>The times of one of several operations that a run did.</summary>
+    public Times Divided(int operations) => this with { MedianS = MedianS / operations, MinS = MinS / operations, MaxS = MaxS / operations };
+}
 
 /// <summary>How a measurement is repeated.</summary>
 /// <param name="Repeats">Timed runs, at most.</param>

@@ -2,6 +2,8 @@ using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Lift.Ort.Cli.Bench;
+using Lift.Ort.Devices;
+using Lift.Ort.Devices.Cuda;
 
 namespace Lift.Ort.Cli.Commands;
 
@@ -33,11 +35,25 @@ internal abstract class BenchMeasurement : LiftCommand
         Add(repeats);
         Add(warmup);
         Add(maxSeconds);
+        Add(Tf32);
     }
 
     protected Option<string> Device { get; } = Choices.Device();
 
+    /// <summary>What the device calls itself, where it is no CPU.</summary>
+    private string? description;
+
     protected Option<int> Seed { get; } = Choices.Seed();
+
+    protected Option<bool> Tf32 { get; } = new("--tf32") { Description = "Let a GPU multiply float32 matrices in TF32." };
+
+    /// <summary>Opens the device that was asked for.</summary>
+    protected IDevice OpenDevice(ParseResult line)
+    {
+        IDevice open = Ort.Devices.Device.Open(line.GetValue(Device)!, new CudaOptions { Tf32 = line.GetValue(Tf32) });
+        description = open.Description == open.Name ? null : open.Description;
+        return open;
+    }
 
     protected Patience PatienceOf(ParseResult line) => new(line.GetValue(repeats), line.GetValue(warmup), line.GetValue(maxSeconds));
 
@@ -45,7 +61,7 @@ internal abstract class BenchMeasurement : LiftCommand
     protected void Report(ParseResult line, Output output, string measure, params object[] parts)
     {
         var all = new JsonObject { ["measure"] = measure };
-        foreach (object part in parts.Append(Machine.Fields(line.GetValue(Device)!)))
+        foreach (object part in parts.Append(Machine.Fields(line.GetValue(Device)!, description)))
         {
             var fields = (JsonObject)JsonSerializer.SerializeToNode(part, part.GetType(), Output.Format)!;
             foreach (var (name, value) in fields.ToArray())

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Lift.Ort.Cli.Bench;
+using Lift.Ort.Devices;
 
 namespace Lift.Ort.Cli.Commands;
 
@@ -14,7 +15,8 @@ internal sealed class BenchCopyCommand : BenchMeasurement
     {
         long bytes = (long)(line.GetValue(gib) * (1L << 30));
         if (bytes < 1) throw new LiftException($"--gib is {line.GetValue(gib)}; give more than 0.");
-        double rate = MemoryCopy.GigabytesPerSecond(bytes, PatienceOf(line), out Times times);
+        using IDevice open = OpenDevice(line);
+        double rate = MemoryCopy.GigabytesPerSecond(open, bytes, PatienceOf(line), out Times times);
         Report(line, output, "copy", new { kind = "device", bytes }, times,
             new Dictionary<string, double> { ["gb_per_s"] = rate }, new { peak_memory_bytes = Machine.PeakMemory() });
     }

@@ -21,9 +21,9 @@ internal sealed class BenchOptimizerCommand : BenchMeasurement
 
     protected override void Run(ParseResult line, Output output, CancellationToken stop)
     {
-        using IDevice open = Ort.Devices.Device.Open(line.GetValue(Device)!);
+        using IDevice open = OpenDevice(line);
         SelectionOptions options = choices.Read(line);
-        Tensor[] weights = model.Linears(line, line.GetValue(Seed));
+        Tensor[] weights = [.. model.Linears(line, line.GetValue(Seed)).Select(open.Place)];
         using var selector = new MaskSelector(options, open);
         using var optimizer = new Optimizer(open, weights);
         optimizer.SetMasks(selector.Select(weights).Masks);
@@ -34,9 +34,13 @@ internal sealed class BenchOptimizerCommand : BenchMeasurement
         for (int i = 0; i < values.Length; i++) values[i] = (random.NextSingle() - 0.5f) * 4e-3f;
         gradient.CopyFrom(values);
 
-        Times times = PatienceOf(line).Time(() => optimizer.Step(gradient, 1e-4));
+        Times times = PatienceOf(line).Time(() =>
+        {
+            optimizer.Step(gradient, 1e-4);
+            open.Synchronize();
+        });
         double bytes = BytesPerTrained(trained / (double)weights.Sum(w => w.Count), weights[0].Type.Bits() / 8);
-        double copy = MemoryCopy.GigabytesPerSecond(1L << 28, new Patience(5, 1, 10), out _);
+        double copy = MemoryCopy.GigabytesPerSecond(open, open.Memory.Total > 0 ? 1L << 31 : 1L << 28, new Patience(5, 1, 10), out _);
         Report(line, output, "optimizer", new { method = "lift" }, model.Fields(line), SelectionChoices.Fields(options),
             new { trained, state_bytes = 24 * trained }, times,
             new Dictionary<string, double> { ["ns_per_trained"] = times.MedianS * 1e9 / trained, ["copy_gb_per_s"] = copy, ["floor_bytes_per_trained"] = bytes, ["floor_ns_per_trained"] = bytes / copy },

@@ -27,7 +27,7 @@ internal sealed class BenchRefreshCommand : BenchMeasurement
 
     protected override void Run(ParseResult line, Output output, CancellationToken stop)
     {
-        using IDevice open = Ort.Devices.Device.Open(line.GetValue(Device)!);
+        using IDevice open = OpenDevice(line);
         SelectionOptions options = choices.Read(line);
         var totals = new OrderedDictionary<string, double>();
         foreach (var (m, n, count) in Matrices(line))
@@ -62,11 +62,12 @@ internal sealed class BenchRefreshCommand : BenchMeasurement
     private (Times Times, Refresh Refresh) Measure(ParseResult line, SelectionOptions options, IDevice open, string method, Tensor weight, Tensor after)
     {
         using var selector = new MaskSelector(options with { LowRank = new() { Exact = method == "exact" }, WarmStart = method == "warm" }, open);
-        if (method == "warm") selector.Select([weight]);
+        if (method == "warm") selector.Select([open.Place(weight)]);
         var basis = selector.Bases.ToDictionary();
         Refresh? refresh = null;
         Patience patience = method == "exact" ? PatienceOf(line) with { Warmup = 0 } : PatienceOf(line);
-        Times times = patience.Time(() => refresh = selector.Select([after], method == "warm" ? 1 : 0), before: () =>
+        Tensor placed = open.Place(after);
+        Times times = patience.Time(() => refresh = selector.Select([placed], method == "warm" ? 1 : 0), before: () =>
         {
             foreach (var (name, y) in basis) selector.Bases[name] = y;
         });
@@ -76,7 +77,7 @@ internal sealed class BenchRefreshCommand : BenchMeasurement
     private static Refresh Select(SelectionOptions options, IDevice open, Tensor weight)
     {
         using var selector = new MaskSelector(options, open);
-        return selector.Select([weight]);
+        return selector.Select([open.Place(weight)]);
     }
 
     private IEnumerable<(int M, int N, int Count)> Matrices(ParseResult line)

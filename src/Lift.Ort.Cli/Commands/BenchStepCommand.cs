@@ -60,7 +60,8 @@ internal sealed class BenchStepCommand : BenchMeasurement
     private void Measure(ParseResult line, Output output, string method, string folder)
     {
         LlamaShape shape = model.Shape(line);
-        using IDevice open = Ort.Devices.Device.Open(line.GetValue(Device)!);
+        using IDevice open = OpenDevice(line);
+        DeviceMemory before = open.Memory;
         using TrainingSession session = TrainingSession.Open(ArtifactFolder.Open(Path.Combine(folder, "artifacts")), open);
         Tensor[] weights = [.. session.Weights.Select(w => w.Value)];
         SelectionOptions options = choices.Read(line);
@@ -76,6 +77,7 @@ internal sealed class BenchStepCommand : BenchMeasurement
             {
                 losses.Add(session.Step(batches));
                 optimizer.Step(session.Gradients, line.GetValue(rate));
+                open.Synchronize();
             });
             long trained = optimizer.Moments.Length, positions = masks.Sum(m => m.Positions?.Length ?? 0L), tokens = (long)line.GetValue(batch) * line.GetValue(length) * line.GetValue(accumulate);
             Report(line, output, "step", new { method }, model.Fields(line),
@@ -83,9 +85,14 @@ internal sealed class BenchStepCommand : BenchMeasurement
                 method == "lift" ? SelectionChoices.Fields(options) : new { },
                 new { trained, state_bytes = 12 * trained + 8 * positions + 4 * (optimizer.Moments.Master?.Length ?? 0) }, times,
                 new Dictionary<string, double> { ["tokens_per_s"] = tokens / times.MedianS, ["tflops"] = Operations(shape, method, tokens, line.GetValue(length)) / times.MedianS / 1e12 },
-                new { peak_memory_bytes = Machine.PeakMemory(), memory_kind = "process, peak resident while measured", first_loss = losses[0], last_loss = losses[^1] });
+                Memory(open, before), new { first_loss = losses[0], last_loss = losses[^1] });
         }
     }
+
+    /// <summary>A GPU's memory is what it has taken since it was opened: ONNX Runtime's arena keeps its peak.</summary>
+    private static object Memory(IDevice device, DeviceMemory before) => device.Memory.Total > 0
+        ? new { peak_memory_bytes = device.Memory.Used - before.Used, memory_kind = "device, taken since it was opened", process_peak_bytes = Machine.PeakMemory() }
+        : new { peak_memory_bytes = Machine.PeakMemory(), memory_kind = "process, peak resident while measured" };
 
     /// <summary>Uniform token ids; every position has a label, the next id.</summary>
     private IReadOnlyList<(IReadOnlyDictionary<string, Tensor> Batch, double Weight)> Batches(ParseResult line, int vocabulary)

@@ -35,7 +35,7 @@ internal sealed class SelectCommand : LiftCommand
         Tensor[] weights = Weights(line);
         using IDevice open = Ort.Devices.Device.Open(line.GetValue(device)!);
         using var selector = new MaskSelector(options, open);
-        Refresh refresh = selector.Select(weights);
+        Refresh refresh = selector.Select([.. weights.Select(open.Place)]);
         Safetensors.Write(line.GetValue(result)!, [.. refresh.Masks.Select(Positions)], new Dictionary<string, string>
         {
             ["selection"] = options.Selection,

@@ -48,6 +48,9 @@ public interface IDevice : IDisposable
     /// <summary>Runs a kernel: double dispatch to <c>kernel.Run(CpuDevice)</c> or its neighbour.</summary>
     void Run<TKernel>(in TKernel kernel) where TKernel : IKernel;
 
+    /// <summary>Copies within this device's memory, in order with everything else.</summary>
+    void Copy(nint from, nint to, long bytes);
+
     /// <summary>Waits until everything that was queued is done.</summary>
     void Synchronize();
 }

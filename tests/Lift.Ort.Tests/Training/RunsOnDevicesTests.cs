@@ -116,6 +116,8 @@ public sealed class RunsOnDevicesTests
 
         public void Run<TKernel>(in TKernel kernel) where TKernel : IKernel => inner.Run(kernel);
 
+        public void Copy(nint from, nint to, long bytes) => inner.Copy(from, to, bytes);
+
         public void Synchronize() => inner.Synchronize();
 
         public void Dispose() => inner.Dispose();

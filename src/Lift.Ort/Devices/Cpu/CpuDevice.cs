@@ -42,6 +42,13 @@ public sealed class CpuDevice : IDevice
 
     public void Run<TKernel>(in TKernel kernel) where TKernel : IKernel => kernel.Run(this);
 
+    /// <summary>Copies with all threads.</summary>
+    public unsafe void Copy(nint from, nint to, long bytes) => Parallel.For(0, Threads, new ParallelOptions { MaxDegreeOfParallelism = Threads }, i =>
+    {
+        long start = bytes * i / Threads, end = bytes * (i + 1) / Threads;
+        Buffer.MemoryCopy((byte*)from + start, (byte*)to + start, end - start, end - start);
+    });
+
     public void Synchronize() { }
 
     public void Dispose() => run.Dispose();

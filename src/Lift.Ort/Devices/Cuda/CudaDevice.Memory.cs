@@ -70,10 +70,16 @@ public sealed unsafe partial class CudaDevice
         if (bytes > 0) CudaDriver.MemsetD8Async(address, value, (nuint)bytes, on).ThrowIfFailed($"{bytes} bytes");
     }
 
-    /// <summary>Copies within the device, queued.</summary>
-    internal void Copy(nint from, nint to, long bytes, nint? on = null)
+    public void Copy(nint from, nint to, long bytes)
     {
-        if (bytes > 0) CudaDriver.MemcpyDtoDAsync(to, from, (nuint)bytes, on ?? stream.DangerousGetHandle()).ThrowIfFailed($"{bytes} bytes");
+        MakeCurrent();
+        Copy(from, to, bytes, stream.DangerousGetHandle());
+    }
+
+    /// <summary>The same on a stream that ONNX Runtime names.</summary>
+    internal void Copy(nint from, nint to, long bytes, nint on)
+    {
+        if (bytes > 0) CudaDriver.MemcpyDtoDAsync(to, from, (nuint)bytes, on).ThrowIfFailed($"{bytes} bytes");
     }
 
     internal void Upload(byte* from, nint to, long bytes)
