@@ -16,9 +16,10 @@ internal sealed class DataChoices
     private readonly Option<string?> features = new("--features") { Description = "Columns of the feature vector, with commas between them; default: every column of numbers but the label.", HelpName = "A,B,…" };
     private readonly Option<bool> standardize = new("--standardize") { Description = "Each feature minus its mean, divided by its deviation, over the training rows (kept with the run)." };
     private readonly Option<string?> preprocessor = new("--preprocessor") { Description = "preprocessor_config.json (or its folder) that says how images or sounds become numbers; default: beside the model.", HelpName = "FILE" };
+    private readonly Option<string?> imageSize = new("--image-size") { Description = "Size to which images are brought: N, or HEIGHTxWIDTH; default: the preprocessor's, else the model's own where it is fixed.", HelpName = "HxW" };
     private readonly Option<int?> decoderStart = new("--decoder-start") { Description = "Token that a decoder begins with; default: config.json beside the model, else the padding token.", HelpName = "ID" };
 
-    public IEnumerable<Option> All => [textField, labelField, classNames, features, standardize, preprocessor, decoderStart];
+    public IEnumerable<Option> All => [textField, labelField, classNames, features, standardize, preprocessor, imageSize, decoderStart];
 
     /// <summary>The options on top of <paramref name="rows"/>.</summary>
     /// <exception cref="LiftException">A file that they name cannot be read.</exception>
@@ -34,7 +35,7 @@ internal sealed class DataChoices
             ClassNames = line.GetValue(classNames) is { } names ? File.Exists(names) ? [.. File.ReadLines(names).Select(n => n.Trim()).Where(n => n.Length > 0)] : Words(names) : rows.ClassNames,
             DecoderStart = line.GetValue(decoderStart) ?? rows.DecoderStart,
             Table = rows.Table with { Features = line.GetValue(features) is { } columns ? Words(columns) : rows.Table.Features, Standardize = line.GetValue(standardize) || rows.Table.Standardize },
-            Image = image ? ImageOptions.Read(config!) : rows.Image,
+            Image = Sized(line.GetValue(imageSize), image ? ImageOptions.Read(config!) : rows.Image),
             Audio = config is not null && !image ? AudioOptions.Read(config) : rows.Audio,
         };
     }
@@ -48,6 +49,14 @@ internal sealed class DataChoices
             yield return $"Column '{column}': {string.Join(", ", words.Take(30).Select((w, i) => $"{i} {w}"))}{(words.Count > 30 ? ", …" : "")}.";
         if (rows.Image is not null && inputs.Any(i => i.Type.Rank == 4)) yield return $"Images: {rows.Image}.";
         if (rows.Audio is not null && inputs.Any(i => i.Type.Element.IsFloat() && i.Type.Rank is 2 or 3)) yield return $"Sounds: {rows.Audio}.";
+    }
+
+    private static ImageOptions? Sized(string? size, ImageOptions? image)
+    {
+        if (size is null) return image;
+        int[] sides = [.. size.Split('x').Select(s => int.TryParse(s, out int n) && n > 0 ? n : throw new LiftException($"--image-size is '{size}'; give a number of pixels, or HEIGHTxWIDTH."))];
+        if (sides.Length > 2) throw new LiftException($"--image-size is '{size}'; give a number of pixels, or HEIGHTxWIDTH.");
+        return (image ?? new()) with { Height = sides[0], Width = sides[^1], ShortestEdge = 0, CropHeight = 0, CropWidth = 0 };
     }
 
     private static string[] Words(string list) => list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);

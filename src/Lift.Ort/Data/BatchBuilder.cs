@@ -116,6 +116,8 @@ internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions
         long[] dims = [.. Enumerable.Range(0, rank).Select(d => rows.Max(r => Of(r).Dims.Length == rank ? Of(r).Dims[d] : 0))];
         if (rank == 1 && name != Batch.LabelsName && rows.All(r => r.Ids.Length > 0 && Of(r).Dims is [var n] && n == r.Ids.Length)) dims[0] = length; // a value per token
 
+        if (rank == 3 && rows.FirstOrDefault(r => !Of(r).Dims.SequenceEqual(first.Dims)) is { } other)
+            throw new LiftException($"Row {other.Row}: field '{name}' has shape {Shape.Of(Of(other).Dims)} and row {rows[0].Row} has {Shape.Of(first.Dims)}, but images of one batch have one size; give it with --image-size.");
         var result = Tensor.Empty(name, first.Type, [count, .. dims]);
         if (name == Batch.LabelsName && first.Type is ElementType.Int64) result.AsSpan<long>().Fill(Example.Ignored);
         if (name == Batch.LabelsName && first.Type is ElementType.Int32) result.AsSpan<int>().Fill(Example.Ignored);

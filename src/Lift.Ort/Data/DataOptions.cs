@@ -35,6 +35,9 @@ public sealed record DataOptions
     /// <summary>What labels are, as the loss says; default null: as the model's inputs look.</summary>
     public LabelKind? Kind { get; init; }
 
+    /// <summary>Smallest and largest number that a label may be; default null: any.</summary>
+    public IReadOnlyList<double>? LabelRange { get; init; }
+
     /// <summary>Rows of a batch that one row of data makes: 1 (default), 2 for pairs, 3 with a hard negative.</summary>
     public int Group { get; init; } = 1;
 

@@ -47,6 +47,14 @@ internal sealed class LabelReader(ModelInputs model, DataOptions options)
         bool names = json.ValueKind == JsonValueKind.String || (json.ValueKind == JsonValueKind.Array && json.GetArrayLength() > 0 && json[0].ValueKind == JsonValueKind.String);
         Tensor tensor = names ? Named(row, field, json, wanted) : FieldReader.Field(row, field, json, wanted);
         if (tensor.Type == ElementType.Int64) CheckClasses(row, field, tensor);
+        if (options.LabelRange is [var least, var most] && tensor.Type.IsFloat())
+        {
+            foreach (float label in tensor.ToFloats())
+            {
+                if (!(label >= least && label <= most) && label != Example.Ignored)
+                    throw row.Error(FormattableString.Invariant($"label {label} in field '{field}' lies outside {least} to {most}, which the loss reads; scale the labels."));
+            }
+        }
         return Fit(tensor).Rename(Batch.LabelsName);
     }
 

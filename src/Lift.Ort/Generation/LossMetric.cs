@@ -50,7 +50,7 @@ public sealed class LossMetric
     /// <summary><paramref name="options"/> with what the model says of labels.</summary>
     public DataOptions Fit(DataOptions options)
     {
-        options = options with { Kind = Losses.Find(Loss).Kind, Group = 1 };
+        options = options with { Kind = Losses.Find(Loss).Kind, LabelRange = Losses.Find(Loss).Range, Group = 1 };
         return Loss switch
         {
             "causal-lm" => options with { Shifted = true, VocabularySize = model.Classes, Classes = null },

@@ -45,6 +45,7 @@ public sealed class TaskEvaluation : IDisposable
     public DataOptions Fit(DataOptions rows) => rows with
     {
         Kind = form.Kind,
+        LabelRange = form.Range,
         Group = form.Rows(options.LossOptions),
         Shifted = form.Kind == LabelKind.NextTokens,
         VocabularySize = form.Kind == LabelKind.NextTokens ? (int?)classes : null,

@@ -67,6 +67,9 @@ public sealed record LossForm(string Name, string Summary, LabelKind Kind, IRead
     /// <summary>Number of classes that <paramref name="scored"/> tells apart; null where labels name none or the file does not say.</summary>
     public long? Classes(Shape? scored, LossOptions options) => NamesClasses && scored is { Rank: > 0 } s ? s[AxisOf(s.Rank, options)].Value : null;
 
+    /// <summary>Smallest and largest label that makes sense; null where any number does.</summary>
+    public IReadOnlyList<double>? Range { get; internal init; }
+
     internal Func<LossGraph, Var> Build { get; init; } = null!;
 }
 

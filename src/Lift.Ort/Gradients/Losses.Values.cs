@@ -48,8 +48,12 @@ public static partial class Losses
         return Ratio(SumOfAll(counted * loss), SumOfAll(counted));
     }
 
-    /// <summary>Mean of max(0, margin − label · score); labels are −1 or 1.</summary>
-    private static Var Hinge(LossGraph l) => MeanOfAll(l.Graph.Add("Relu", [l.Options.Margin - l.Labels * l.Scores]));
+    /// <summary>Mean of max(0, margin − y · score); y is 1 for labels above 0 and −1 for all others.</summary>
+    private static Var Hinge(LossGraph l)
+    {
+        Var y = l.Graph.Add("Greater", [l.Labels, l.Labels.Like(0)]).Where(l.Labels.Like(1), l.Labels.Like(-1));
+        return MeanOfAll(l.Graph.Add("Relu", [l.Options.Margin - y * l.Scores]));
+    }
 
     private static Var Distance(LossGraph l) => l.Graph.Add("Abs", [l.Scores - l.Labels]);
 }

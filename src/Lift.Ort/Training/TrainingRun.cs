@@ -122,6 +122,7 @@ public sealed class TrainingRun : IDisposable
         return rows with
         {
             Kind = form?.Kind,
+            LabelRange = form?.Range,
             Group = record.RowsPerExample,
             Shifted = causal,
             VocabularySize = causal ? (int?)record.Classes : null,

@@ -105,6 +105,21 @@ public sealed class TableTests
     }
 
     [TestMethod]
+    public void Images_of_a_batch_have_one_size()
+    {
+        using var temp = TestFiles.Temp();
+        foreach (int side in new[] { 4, 6 }) File.WriteAllBytes(temp[$"{side}.png"], PngWriter.Png(new int[side, side, 3], 2, 8, false));
+        File.WriteAllText(temp["d.jsonl"], """
+            {"image":"4.png","label":0}
+            {"image":"6.png","label":1}
+            """);
+        GraphValue[] inputs = [new("pixel_values", new(ElementType.Float, new("batch", 3, "h", "w"))), classOfRow];
+        StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => BatchReader.Open(temp["d.jsonl"], null, inputs, classes with { Shuffle = false }).Next()).Message, "Row 2: field 'pixel_values' has shape [3, 6, 6]");
+        var sized = classes with { Shuffle = false, Image = new() { Height = 5, Width = 7 } };
+        CollectionAssert.AreEqual(new long[] { 2, 3, 5, 7 }, BatchReader.Open(temp["d.jsonl"], null, inputs, sized).Next().Values["pixel_values"].Dims);
+    }
+
+    [TestMethod]
     public void Arrays_lie_in_files_of_their_own_and_masks_in_images()
     {
         using var temp = TestFiles.Temp();

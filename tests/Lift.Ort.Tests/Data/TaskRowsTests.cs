@@ -130,6 +130,12 @@ public sealed class TaskRowsTests
         Refused(row, [ids, classOfRow], new() { Kind = LabelKind.Classes, Shifted = false, Classes = 2, ClassNames = ["good", "bad"] }, said);
 
     [TestMethod]
+    [DataRow("""{"sentence1":"a","sentence2":"b","score":4.5}""")]
+    [DataRow("""{"sentence1":"a","sentence2":"b","score":-2}""")]
+    public void A_score_that_no_cosine_has_is_one_sentence(string row) => Refused(row, [ids, new("labels", new(ElementType.Float, new Shape("pairs")))],
+        new() { Kind = LabelKind.PairScores, Group = 2, Shifted = false, LabelRange = Losses.Find("cosine").Range }, "lies outside -1 to 1");
+
+    [TestMethod]
     [DataRow("""{"tokens":["a","b"],"ner_tags":[0]}""", "has 2 words and 'ner_tags' has 1 labels")]
     [DataRow("""{"tokens":["a"],"ner_tags":[9]}""", "label 9 in field 'ner_tags'")]
     [DataRow("""{"tokens":["a"]}""", "a label per word")]
