@@ -19,9 +19,20 @@ internal sealed record CacheSlot(string Past, string Present, ElementType Type, 
     public long[] Empty(int texts) => [.. Dims.Select((d, i) => i == BatchAxis ? d * texts : d)];
 }
 
+/// <summary>What is known of a model's cache: names and shapes say how it is meant, a first step says whether it is so. Null: not tried yet.</summary>
+internal sealed class CacheTrust
+{
+    /// <summary>Whether the cache works for texts of one length.</summary>
+    public bool? Works { get; set; }
+
+    /// <summary>Whether it works with padding among the past.</summary>
+    public bool? WorksPadded { get; set; }
+}
+
 /// <summary>How a model keeps what it computed: the tensors that go from one step into the next.</summary>
+/// <param name="Tolerance">How far scores from the cache may be from those of a forward pass, relative to the largest: more in 16 bits, and where activations are quantised by their range.</param>
 /// <param name="Padded">True where texts of different lengths may lie in one batch: the model is told which places hold tokens, and which position each token has.</param>
-internal sealed record CacheLayout(IReadOnlyList<CacheSlot> Slots, bool Padded)
+internal sealed record CacheLayout(IReadOnlyList<CacheSlot> Slots, bool Padded, float Tolerance)
 {
     /// <summary>The layout of a model, or null where it has no cache that a step could hand to the next one.</summary>
     /// <param name="graph">The model's graph, where it could be read: it knows dimensions that inputs leave open.</param>
@@ -34,8 +45,12 @@ internal sealed record CacheLayout(IReadOnlyList<CacheSlot> Slots, bool Padded)
         if (entries.Count == 0 || entries.Any(e => e.Present is null || e.Past.Type.Shape is null)) return null;
         Graph? open = graph is null ? null : TryUnfold(graph);
         CacheSlot?[] slots = [.. entries.Select(e => Slot(e, text[0], open))];
-        return slots.All(s => s is not null) ? new([.. slots.Select(s => s!)], Masked(inputs) && (Positioned(inputs) || CountsItself(graph))) : null;
+        return slots.All(s => s is not null) ? new([.. slots.Select(s => s!)], Masked(inputs) && (Positioned(inputs) || CountsItself(graph)), IsCoarse(graph, entries) ? 0.05f : 1e-3f) : null;
     }
+
+    private static bool IsCoarse(Graph? graph, IReadOnlyList<CacheEntry> entries) => graph is null || entries.Any(e => e.Past.Type.Element != ElementType.Float)
+        || graph.Nodes.Exists(n => n.OpType.Contains("Quantize", StringComparison.Ordinal) || n.OpType.Contains("Integer", StringComparison.Ordinal) || n.OpType == "QAttention")
+        || graph.Initializers.Values.Any(t => t.Type is ElementType.BFloat16 or ElementType.Float16);
 
     private static bool Masked(IReadOnlyList<GraphValue> inputs) => inputs.Any(i => i is { Name: "attention_mask", Type.Rank: 2 });
 

@@ -14,7 +14,7 @@ internal sealed class CachedTexts(ExportedModel model, CacheLayout layout, int p
     private readonly int fixedBatch = (int)BatchBuilder.FixedBatch(model.Inputs);
     private readonly ModelInputs inputs = new(model.Inputs);
     private List<Group> groups = [];
-    private bool padded = layout.Padded;
+    private bool padded = layout.Padded && model.Trust.WorksPadded != false;
     private float[] scratch = [];
 
     /// <summary>Texts whose caches lie in one batch.</summary>
@@ -25,6 +25,13 @@ internal sealed class CachedTexts(ExportedModel model, CacheLayout layout, int p
         {
             foreach (OrtValue value in Cache) value.Dispose();
         }
+    }
+
+    /// <summary>Whether a text would be read by its last token, and whether padding lies before that.</summary>
+    public (bool GoesOn, bool Padded) Survey(IReadOnlyList<int[]> texts)
+    {
+        Group[] known = [.. texts.Select(t => Find(t).Group).OfType<Group>().Distinct()];
+        return (known.Length > 0, known.Any(g => g.Mask.Any(m => m.Contains(0))));
     }
 
     /// <exception cref="LiftException">The model gives no logits per token, or does not take these texts.</exception>

@@ -53,6 +53,9 @@ public sealed unsafe class ExportedModel : IDisposable
     /// <summary>How the model's key/value cache lies; null where it has none that can be used.</summary>
     internal CacheLayout? Cache { get; }
 
+    /// <summary>What the first step of a text showed of the cache.</summary>
+    internal CacheTrust Trust { get; } = new();
+
     /// <summary>Element types of the cache, in the layout's order.</summary>
     internal IReadOnlyList<ElementType> CacheTypes { get; }
 

@@ -5,10 +5,13 @@ namespace Lift.Ort.Generation;
 /// <summary>Reads the logits of one text's next token; the span is valid during the call only.</summary>
 internal delegate void LogitsReader(int text, ReadOnlySpan<float> logits);
 
-/// <summary>Asks a model for the next token of several texts at once, in one forward pass over all of them.</summary>
+/// <summary>
+/// Asks a model for the next token of several texts at once: from its cache where it has one, else in one forward pass over all of them. What a cache gives is
+/// compared with the forward pass in its first step; a cache that works only for texts of equal length, or in another way than it seems, is used no further.
+/// </summary>
 internal sealed class NextTokens(ExportedModel model, int padId, bool useCache = true) : IDisposable
 {
-    private readonly CachedTexts? cached = useCache && model.Cache is { } layout ? new(model, layout, padId) : null;
+    private CachedTexts? cached = useCache && model.Trust.Works != false && model.Cache is { } layout ? new(model, layout, padId) : null;
     private float[] scratch = [];
 
     /// <summary>Tokens that a text may have where the model's input is of fixed length; no bound otherwise.</summary>
@@ -17,11 +20,55 @@ internal sealed class NextTokens(ExportedModel model, int padId, bool useCache =
     /// <exception cref="LiftException">The model gives no logits per token, or does not take these texts.</exception>
     public void Read(IReadOnlyList<int[]> texts, LogitsReader read)
     {
-        if (cached is not null)
+        if (cached is null)
         {
-            cached.Read(texts, read);
+            ReadWhole(texts, read);
             return;
         }
+        var (goesOn, padded) = cached.Survey(texts);
+        if (goesOn && (padded ? model.Trust.WorksPadded : model.Trust.Works) is null) Check(texts, padded, read);
+        else cached.Read(texts, read);
+    }
+
+    public void Dispose() => cached?.Dispose();
+
+    private void Check(IReadOnlyList<int[]> texts, bool padded, LogitsReader read)
+    {
+        float[][] whole = Copies(ReadWhole, texts);
+        bool right;
+        try
+        {
+            right = Near(whole, Copies(cached!.Read, texts), model.Cache!.Tolerance);
+        }
+        catch (LiftException)
+        {
+            right = false; // it takes whole texts, and not this step
+        }
+        if (padded) model.Trust.WorksPadded = right;
+        else model.Trust.Works = right;
+        if (!right)
+        {
+            cached!.Dispose();
+            cached = padded ? new(model, model.Cache!, padId) : null;
+        }
+        for (int i = 0; i < texts.Count; i++) read(i, whole[i]);
+    }
+
+    private static float[][] Copies(Action<IReadOnlyList<int[]>, LogitsReader> from, IReadOnlyList<int[]> texts)
+    {
+        var copies = new float[texts.Count][];
+        from(texts, (i, logits) => copies[i] = logits.ToArray());
+        return copies;
+    }
+
+    private static bool Near(float[][] whole, float[][] stepped, float tolerance)
+    {
+        float largest = whole.Max(w => w.Max(MathF.Abs));
+        return whole.Zip(stepped).All(p => p.First.Zip(p.Second).All(v => Math.Abs(v.First - v.Second) <= tolerance * largest));
+    }
+
+    private void ReadWhole(IReadOnlyList<int[]> texts, LogitsReader read)
+    {
         Example[] examples = [.. texts.Select((t, i) => new Example(i + 1, t, [], Example.NoValues))];
         var builder = new BatchBuilder(model.Inputs, new DataOptions { Batch = Math.Max((int)BatchBuilder.FixedBatch(model.Inputs), texts.Count) }, padId);
         using var output = model.Run(builder.Build(examples).Values);
@@ -29,11 +76,9 @@ internal sealed class NextTokens(ExportedModel model, int padId, bool useCache =
         bool lastOnly = output.Dims[1] == 1 && texts.Any(t => t.Length > 1);
         if (lastOnly && texts.Any(t => t.Length != texts[0].Length))
         {
-            for (int b = 0; b < texts.Count; b++) Read([texts[b]], (_, logits) => read(b, logits)); // the last place of a shorter text is padding
+            for (int b = 0; b < texts.Count; b++) ReadWhole([texts[b]], (_, logits) => read(b, logits)); // the last place of a shorter text is padding
             return;
         }
         for (int b = 0; b < texts.Count; b++) read(b, output.Row(lastOnly ? b : b * output.Dims[1] + texts[b].Length - 1, ref scratch));
     }
-
-    public void Dispose() => cached?.Dispose();
 }

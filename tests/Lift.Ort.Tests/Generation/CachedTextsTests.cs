@@ -166,6 +166,7 @@ public sealed class CachedTextsTests
     [DataRow("one row of positions")]
     [DataRow("positions by place")]
     [DataRow("last scores only")]
+    [DataRow("keys and values exchanged")]
     public void Other_forms_of_inputs_give_the_same_text(string form)
     {
         var decoder = new RecordedDecoder("gpt2-optimum");
@@ -179,6 +180,16 @@ public sealed class CachedTextsTests
             Input("cache_position").Type.TensorType.Shape.Dim.RemoveAt(0);
             proto.Graph.Initializer.Add(new TensorProto { Name = "front", DataType = 7, Dims = { 1 }, Int64Data = { 0 } });
             proto.Graph.Node.Insert(0, new NodeProto { OpType = "Unsqueeze", Name = "front", Input = { "cache_position", "front" }, Output = { "position_ids" } });
+        }
+        if (form == "keys and values exchanged") // the presents are not what their names say
+        {
+            foreach (string part in new[] { "key", "value" }) proto.Graph.Output.Single(o => o.Name == $"present.0.{part}").Name = $"old.{part}";
+            foreach (var (from, to) in new[] { ("key", "value"), ("value", "key") }) proto.Graph.Output.Single(o => o.Name == $"old.{from}").Name = $"present.0.{to}";
+            foreach (NodeProto node in proto.Graph.Node)
+            {
+                for (int i = 0; i < node.Input.Count; i++) node.Input[i] = node.Input[i] switch { "present.0.key" => "present.0.value", "present.0.value" => "present.0.key", var n => n };
+                for (int i = 0; i < node.Output.Count; i++) node.Output[i] = node.Output[i] switch { "present.0.key" => "present.0.value", "present.0.value" => "present.0.key", var n => n };
+            }
         }
         if (form == "last scores only")
         {
@@ -201,5 +212,27 @@ public sealed class CachedTextsTests
                 for (int i = 0; i < rows.Length; i++) CollectionAssert.AreEqual(decoder.Greedy[rows[i]].Tokens, written[i], $"{form}, prompt {rows[i]}, cache {cache}");
             }
         }
+    }
+
+    /// <summary>MPT counts places, not positions: an input position_ids that nobody reads makes it look as if padding did no harm.</summary>
+    [TestMethod]
+    public void A_cache_that_cannot_be_padded_is_found_out_and_used_for_texts_of_equal_length()
+    {
+        var decoder = new RecordedDecoder("mpt-turned");
+        ModelProto proto = ModelProto.Parser.ParseFrom(File.ReadAllBytes(decoder.Path));
+        ValueInfoProto idle = proto.Graph.Input.Single(i => i.Name == "input_ids").Clone();
+        idle.Name = "position_ids";
+        proto.Graph.Input.Add(idle);
+        proto.Graph.Node.Add(new NodeProto { OpType = "Identity", Name = "idle", Input = { "position_ids" }, Output = { "idle" } });
+        proto.Graph.Output.Add(new ValueInfoProto { Name = "idle", Type = idle.Type });
+        using TempFolder temp = TestFiles.Temp();
+        File.WriteAllBytes(temp["m.onnx"], Google.Protobuf.MessageExtensions.ToByteArray(proto));
+        using var device = Device.Open();
+        using var model = ExportedModel.Open(temp["m.onnx"], device);
+        CollectionAssert.AreEqual(decoder.Greedy[1].Tokens, new TextGenerator(model, new() { MaxNewTokens = 12 }).Generate([decoder.Greedy[1].Prompt])[0]);
+        Assert.AreEqual((true, null), (model.Trust.Works, model.Trust.WorksPadded));
+        int[][] written = new TextGenerator(model, new() { MaxNewTokens = 12 }).Generate([.. decoder.Greedy.Select(g => g.Prompt)]);
+        for (int i = 0; i < written.Length; i++) CollectionAssert.AreEqual(decoder.Greedy[i].Tokens, written[i]);
+        Assert.AreEqual((true, false), (model.Trust.Works, model.Trust.WorksPadded));
     }
 }
