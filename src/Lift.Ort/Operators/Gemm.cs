@@ -132,6 +132,7 @@ internal static unsafe class Gemm
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Tile<T>(T* a, T* b, long depth, T* c, long stride, bool accumulate) where T : unmanaged, IFloatingPointIeee754<T>
     {
         int w = Vector<T>.Count;
@@ -181,6 +182,7 @@ internal static unsafe class Gemm
         : Vector.MultiplyAddEstimate(a.As<T, float>(), b.As<T, float>(), c.As<T, float>()).As<float, T>();
 
     /// <summary>Tiles of 6 rows, each column by column; rows that are missing are zeros.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void PackRows<T>(Operand<T> a, long rows, long depth, T* packed) where T : unmanaged, IFloatingPointIeee754<T>
     {
         for (long i = 0; i < rows; i += TileRows, packed += TileRows * depth)
@@ -196,6 +198,7 @@ internal static unsafe class Gemm
     }
 
     /// <summary>Tiles of two vectors' width, each row by row; columns that are missing are zeros.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void PackColumns<T>(Operand<T> b, long depth, long columns, T* packed) where T : unmanaged, IFloatingPointIeee754<T>
     {
         int width = 2 * Vector<T>.Count;

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.Json;
 using Lift.Ort.Artifacts;
 using Lift.Ort.Devices;
+using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
 using Lift.Ort.Sessions;
 using Lift.Ort.Tests.Sessions;
@@ -63,6 +64,29 @@ public sealed class TrainingRuntimeTests
             adam.Step();
         }
         Near(session.Step(batches[2]), theirs.GetProperty("after").GetDouble());
+    }
+
+    /// <summary>Operators that ONNX Runtime has for training only: convolution's gradient, statistics of the batch, recurrent layers.</summary>
+    [TestMethod]
+    [DataRow("batch-norm")]
+    [DataRow("lstm")]
+    [DataRow("gru")]
+    [DataRow("gru-linear")]
+    public void It_runs_batch_statistics_and_recurrent_layers_as_we_do(string name)
+    {
+        using TempFolder temp = TestFiles.Temp();
+        OnnxFile.Write(SmallModels.Make(name), temp["model.onnx"]);
+        TrainingGraph graph = TrainingGraph.Build(OnnxFile.Read(temp["model.onnx"]), new() { Loss = "cross-entropy", Train = ["*"] });
+        ArtifactFolder folder = ArtifactFolder.Create(graph, temp["model.onnx"], temp["artifacts"]);
+        Dictionary<string, Tensor>[] batches = [SmallModels.Batch(name, 1), SmallModels.Batch(name, 2), SmallModels.Batch(name, 1)];
+        JsonElement theirs = Train(folder, batches, temp["batches.json"]);
+        using var session = TrainingSession.Open(folder, Device.Open());
+        var adam = new PlainAdamW(session, LearningRate);
+        foreach (var (batch, loss) in batches.Zip(theirs.GetProperty("losses").EnumerateArray()))
+        {
+            Near(session.Step(batch), loss.GetDouble());
+            adam.Step();
+        }
     }
 
     private static void Near(double expected, double actual) => Assert.AreEqual(expected, actual, 1e-4 * Math.Abs(expected));

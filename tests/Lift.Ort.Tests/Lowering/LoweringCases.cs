@@ -11,6 +11,9 @@ internal static partial class LoweringCases
     {
         ["com.microsoft.GroupQueryAttention"] = GroupQuery(),
         ["com.microsoft.MultiHeadAttention"] = MultiHead(),
+        ["com.microsoft.GroupNorm"] = GroupNorms(skips: false),
+        ["com.microsoft.SkipGroupNorm"] = GroupNorms(skips: true),
+        ["DeformConv"] = Deformable(),
         ["com.microsoft.Attention"] = WithProjection(),
         ["Attention"] = Standard(),
         ["com.microsoft.RotaryEmbedding"] = Rotary(),
