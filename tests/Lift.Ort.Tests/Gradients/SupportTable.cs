@@ -1,0 +1,92 @@
+using System.Text;
+using Lift.Ort.Gradients;
+using Lift.Ort.Lowering;
+using Lift.Ort.Onnx;
+using Lift.Ort.Onnx.Opsets;
+using Lift.Ort.Operators;
+using Lift.Ort.Tests.Lowering;
+
+namespace Lift.Ort.Tests.Gradients;
+
+/// <summary>Writes docs/operators.md from the rules, the lowerings, the kernels and the tables of cases.</summary>
+internal static class SupportTable
+{
+    /// <summary>Opsets at which the standard operators have a form of their own, from ONNX's schemas.</summary>
+    private static readonly Dictionary<string, int[]> forms = Schemas().GroupBy(s => s.Operator, s => s.Since).ToDictionary(g => g.Key, g => g.Order().ToArray());
+
+    public static string Write()
+    {
+        string[] ops = [.. GradientRules.Operators.Concat(Lowerings.Operators).Distinct().Order(StringComparer.Ordinal)];
+        var text = new StringBuilder($"""
+            # Operators
+
+            Written by `SupportTableTests` from the rules, the lowerings, the kernels and the tables of cases; `{SupportTableTests.HowToWrite}` writes it anew.
+            Models of opset {OpsetConverter.Oldest} to {OpsetConverter.Newest} are read. An operator that stands between a weight and the loss and is in none of these tables is refused by `lift prepare`
+            in one sentence that names the node, the operator and the weight; `lift inspect` names it too.
+
+            ## With a gradient
+
+            - *rule*: the gradient is appended to the graph. *lowered*: the operator is written out in operators with a rule first; the exported model keeps it.
+            - CPU: which of ONNX Runtime's training operators the gradient needs beside standard ones; each has a kernel here. CUDA: *yes* where each of them has a CUDA kernel too (standard operators are ONNX Runtime's); what of it ran on a GPU the README says.
+            - Tested: *differences*: central differences of the operator itself in ONNX Runtime, in float32 and, where there is a kernel, float64, and with symbols for dimensions. *forward*: the lowering against ONNX Runtime's kernel of the operator or a plain computation.
+
+            | operator | domain | opsets with a form of their own | gradient | CPU | CUDA | tested |
+            | --- | --- | --- | --- | --- | --- | --- |
+
+            """);
+        foreach (string op in ops) text.AppendLine(Row(op));
+        text.AppendLine().AppendLine("## Where gradients stop").AppendLine();
+        text.AppendLine("Their outputs are constant, integer or boolean in the weights: " + string.Join(", ", GradientRules.Constants.Select(Name)) + ".");
+        text.AppendLine().AppendLine("## Training operators").AppendLine();
+        text.AppendLine("ONNX Runtime's own, which artifacts hold (those of `lift prepare` and of `onnxruntime.training.artifacts.generate_artifacts`), with kernels here. Tested: each against a plain loop in double precision. *function*: the artifact brings a body of standard operators for builds without a kernel.");
+        text.AppendLine().AppendLine("| operator | domain | CPU | CUDA | function |").AppendLine("| --- | --- | --- | --- | --- |");
+        foreach (var s in TrainingOperators.Table.Where(s => s.Domain != Ort.Operators.OperatorSchema.OwnDomain).OrderBy(s => s.Name, StringComparer.Ordinal))
+            text.AppendLine($"| {s.Name} | {(s.Domain.Length == 0 ? "ai.onnx" : s.Domain)} | yes | {(s.OnCuda ? "yes" : "no")} | {(FallbackFunctions.Names.Contains(s.Name) ? "yes" : "no")} |");
+        string[] rest = [.. forms.Keys.Where(o => o.All(char.IsLetterOrDigit) && !ops.Contains(o) && !GradientRules.IsConstant(o)).Order(StringComparer.Ordinal)];
+        text.AppendLine().AppendLine("## Standard operators without a gradient").AppendLine();
+        text.AppendLine(string.Join(", ", rest) + ". If, Loop and Scan are folded or unrolled where what they do is known before the run.");
+        return text.ToString().ReplaceLineEndings("\n");
+    }
+
+    private static string Row(string op)
+    {
+        bool rule = GradientRules.Has(op), lowered = Lowerings.Has(op);
+        string[] needed = [.. Emitted(op)];
+        string[] lacking = [.. needed.Where(n => !TrainingOperators.Table.Single(s => s.Name == n).OnCuda)];
+        string opsets = Domain(op) != "ai.onnx" ? "–" : forms.TryGetValue(op, out int[]? since) ? string.Join(", ", since) : "–";
+        string tested = rule ? "differences" : LoweringCases.Table.ContainsKey(op) ? "differences, forward" : "models";
+        return $"| {Name(op)} | {Domain(op)} | {opsets} | {(rule && lowered ? "rule, lowered" : rule ? "rule" : "lowered")} | {(needed.Length == 0 ? "standard operators" : string.Join(", ", needed))} | {(lacking.Length == 0 ? "yes" : "no: " + string.Join(", ", lacking))} | {tested} |";
+    }
+
+    /// <summary>The training operators that the gradients of an operator's cases hold.</summary>
+    private static SortedSet<string> Emitted(string op)
+    {
+        var emitted = new SortedSet<string>(StringComparer.Ordinal);
+        GradientCase[] cases = GradientCases.Table.GetValueOrDefault(op) ?? LoweringCases.Table.GetValueOrDefault(op) ?? [];
+        foreach (GradientCase c in cases)
+        {
+            var (graph, loss) = GradientCheck.Forward(op, c);
+            if (Lowerings.Has(op)) graph = LoweredGraph.Of(graph);
+            int forward = graph.Nodes.Count;
+            string[] varied = [.. c.Inputs.Select((t, i) => (t, i)).Where(p => p.t?.Type.IsFloat() == true && c.Vary?.Contains(p.i) != false).Select(p => $"x{p.i}")];
+            BackwardPass.Run(graph, loss, varied);
+            emitted.UnionWith(graph.Nodes.Skip(forward).Select(n => n.OpType).Where(n => TrainingOperators.Table.Any(s => s.Name == n)));
+        }
+        return emitted;
+    }
+
+    private static string Domain(string op) => op.Contains('.') ? op[..op.LastIndexOf('.')] : "ai.onnx";
+
+    private static string Name(string op) => op[(op.LastIndexOf('.') + 1)..];
+
+    private static IEnumerable<(string Operator, int Since)> Schemas()
+    {
+        using Stream stream = typeof(Graph).Assembly.GetManifestResourceStream("Lift.Ort.Onnx.Checks.operators.txt")!;
+        using var reader = new StreamReader(stream);
+        while (reader.ReadLine() is { Length: > 0 } line)
+        {
+            string[] parts = line.Split(' ');
+            if (int.TryParse(parts[1], out int since)) yield return (parts[0], since);
+        }
+    }
+}
