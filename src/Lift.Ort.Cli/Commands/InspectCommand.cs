@@ -50,7 +50,7 @@ internal sealed class InspectCommand : LiftCommand
                 trained_by_default = w.Trainable && w.Weight.IsLiftDefault,
             }),
             quantized = survey.Quantized.Select(q => new { weight = q.Weight, layer = q.Layer, op = q.Node.Operator, bits = q.Bits, block_size = q.BlockSize, shape = q.Dims, dequantizable = q.CanBecomeFloat }),
-            lacking_rules = survey.Lacking.Select(l => new { node = l.Node, op = l.Operator, weights = l.Weights }),
+            lacking_rules = survey.Lacking.Select(l => new { node = l.Node, op = l.Operator, weights = l.Weights, reason = l.Reason }),
         }, console =>
         {
             foreach (GraphValue input in graph.Inputs) console.WriteLine($"input   {input.Name} {input.Type}");
@@ -70,7 +70,7 @@ internal sealed class InspectCommand : LiftCommand
             }
             console.Write(table);
             foreach (LackingRule rule in survey.Lacking)
-                console.WriteLine($"No gradient rule for {rule.Operator} '{rule.Node}'; {rule.Weights.Length} weights wait for it, for instance '{rule.Weights[0]}'.");
+                console.WriteLine($"{rule.Reason ?? $"No gradient rule for {rule.Operator} '{rule.Node}'"}; {rule.Weights.Length} weights wait for it, for instance '{rule.Weights[0]}'.");
         });
     }
 

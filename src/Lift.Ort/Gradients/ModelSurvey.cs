@@ -26,7 +26,7 @@ public sealed record ModelSurvey(Graph Graph, string? Scored, IReadOnlyList<Surv
         {
             var above = node.Outputs.Where(reaching.Contains).SelectMany(o => BackwardPass.Reaching(lowered, o)).ToHashSet();
             string[] waiting = [.. catalog.Where(w => w.Kind != WeightKind.Statistics && above.Contains(w.Name)).Select(w => w.Name)];
-            if (waiting.Length > 0) lacking.Add(new(node.Name.Length > 0 ? node.Name : node.Outputs[0], node.Operator, waiting));
+            if (waiting.Length > 0) lacking.Add(new(node.Name.Length > 0 ? node.Name : node.Outputs[0], node.Operator, waiting, LoweredGraph.WhyNot(lowered, node)?.TrimEnd('.')));
         }
         var blocked = lacking.SelectMany(l => l.Weights).ToHashSet();
         return new(graph, scored,
@@ -41,4 +41,5 @@ public sealed record SurveyedWeight(CatalogWeight Weight, bool Trainable);
 /// <summary>A node whose operator has no gradient rule.</summary>
 /// <param name="Node">The node's name, or its first output's where it has none.</param>
 /// <param name="Weights">Names of the weights whose gradient would have to pass through it.</param>
-public sealed record LackingRule(string Node, string Operator, string[] Weights);
+/// <param name="Reason">Why the node could not be written out in operators that have one, where that was tried.</param>
+public sealed record LackingRule(string Node, string Operator, string[] Weights, string? Reason = null);

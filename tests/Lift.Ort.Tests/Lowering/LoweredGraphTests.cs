@@ -1,3 +1,4 @@
+using Lift.Ort.Gradients;
 using Lift.Ort.Lowering;
 using Lift.Ort.Onnx;
 using Lift.Ort.Tests.Onnx;
@@ -42,6 +43,19 @@ public sealed class LoweredGraphTests
         Graph lowered = LoweredGraph.Of(graph);
         Assert.AreEqual("GroupQueryAttention", lowered.Nodes.Single().OpType);
         StringAssert.Contains(LoweredGraph.WhyNot(lowered, lowered.Nodes[0]), "GroupQueryAttention 'y' cannot be written out in standard operators: its cache is quantized (k_quant_type = PER_TENSOR)");
+    }
+
+    [TestMethod]
+    public void What_only_runs_is_refused_with_its_way_out()
+    {
+        var graph = new Graph { Domains = { ["com.microsoft"] = 1 } };
+        graph.Initializers.Add("w", Tensor.From<float>("w", [1, 2], 1, 2));
+        Var y = graph.Add("PackedMultiHeadAttention", [graph.Var("w")], domain: "com.microsoft", output: "y");
+        graph.Types["y"] = new(ElementType.Float, Shape.Scalar);
+        var e = Assert.ThrowsExactly<LiftException>(() => BackwardPass.Run(LoweredGraph.Of(graph), y.Name, ["w"]));
+        StringAssert.StartsWith(e.Message, "com.microsoft.PackedMultiHeadAttention 'y' cannot be trained through: it works on tokens packed without padding");
+        StringAssert.Contains(e.Message, "Weight 'w' needs its gradient");
+        Assert.AreEqual("", string.Join(", ", Refusals.Reasons.Keys.Where(op => Lowerings.Has(op) || GradientRules.Has(op))), "no reason to refuse what has a form");
     }
 
     [TestMethod]

@@ -105,7 +105,7 @@ internal static partial class LoweringCases
     private static GradientCase Mixture(string note, long best, Action<Node> attributes) =>
         new(note, [F([5, 6]), F([5, 4], seed: 2), F([4, 8, 6], seed: 3), F([4, 8]), F([4, 6, 8], seed: 4), F([4, 6], seed: 5)], n => attributes(n.With("k", best))) { Step = 1e-3f };
 
-    /// <summary>T5's buckets by its own formula, in a loop.</summary>
+    /// <summary>T5's buckets by its own formula, in a loop; the table lies column by column.</summary>
     private static GradientCase Buckets(string note, int rows, int queries, int keys, int far, bool both)
     {
         Tensor table = F([rows, 3]);
@@ -116,7 +116,7 @@ internal static partial class LoweringCases
             return first + (behind < exact ? behind : Math.Min(half - 1, exact + (int)(Math.Log((double)behind / exact) / Math.Log((double)far / exact) * (half - exact))));
         }
         float[] values = table.ToFloats();
-        float[] expected = [.. from head in Enumerable.Range(0, 3) from query in Enumerable.Range(0, queries) from key in Enumerable.Range(0, keys) select values[Bucket(query, key) * 3 + head]];
+        float[] expected = [.. from head in Enumerable.Range(0, 3) from query in Enumerable.Range(0, queries) from key in Enumerable.Range(0, keys) select values[head * rows + Bucket(query, key)]];
         return new(note, [table, S((long)queries), S((long)keys)], n =>
         {
             n.With("max_distance", (long)far);

@@ -29,7 +29,7 @@ internal static class Embeddings
     }
 
     /// <summary>
-    /// bias_table [buckets, N] looked up by the bucket of (key − query): exact below half of the buckets, logarithmic up to max_distance behind ⇒ [1, N, S, T].
+    /// bias_table [buckets, N], whose numbers lie column by column (as [N, buckets]), looked up by the bucket of (key − query): exact below half of the buckets, logarithmic up to max_distance behind ⇒ [1, N, S, T].
     /// Source: com.microsoft.RelativePositionBias; T5, section 2.1.
     /// </summary>
     [Lowering("com.microsoft.RelativePositionBias")]
@@ -46,10 +46,10 @@ internal static class Embeddings
             long half = both ? all / 2 : all, exact = half / 2;
             Var behind = both ? g.Add("Abs", [distance]) : g.Add("Max", [distance, distance.Like(0)]);
             Var far = g.Add("Max", [behind, behind.Like(1)]).Cast(ElementType.Float) / exact;
-            Var scaled = (far.Log() * ((half - exact) / Math.Log((double)n.Count("max_distance") / exact))).Cast(ElementType.Int64) + exact;
+            Var scaled = (far.Log() / Math.Log((double)n.Count("max_distance") / exact) * (half - exact)).Cast(ElementType.Int64) + exact;
             Var bucket = g.Add("Less", [behind, behind.Like(exact)]).Where(behind, g.Add("Min", [scaled, scaled.Like(half - 1)]));
             return both ? bucket + g.Add("Less", [distance, distance.Like(0)]).Where(distance.Like(half), distance.Like(0)) : bucket;
         });
-        return [table.Gather(buckets).Transpose(2, 0, 1).Unsqueeze(0)];
+        return [table.Reshape(-1, all).Gather(buckets, 1).Unsqueeze(0)];
     }
 }
