@@ -112,8 +112,17 @@ internal sealed class EvaluateCommand : LiftCommand
     ];
 
     /// <summary>Class names and the like: those of the run or the options, else what the rows and the files beside the model tell.</summary>
-    private DataOptions Fitted(ParseResult line, DataOptions rows, IReadOnlyList<GraphValue> inputs) =>
-        DataFit.Of(line.GetValue(data)!, inputs, choices.Read(line, rows), ModelNotes.Beside(line.GetValue(model)));
+    /// <exception cref="LiftException">The numbers behind names can only be guessed from these rows, and the guess may not be what the model was trained with.</exception>
+    private DataOptions Fitted(ParseResult line, DataOptions rows, IReadOnlyList<GraphValue> inputs)
+    {
+        DataOptions asked = choices.Read(line, rows), fitted = DataFit.Of(line.GetValue(data)!, inputs, asked, ModelNotes.Beside(line.GetValue(model)));
+        if (line.GetValue(run) is not null) return fitted;
+        if (asked.ClassNames is null && fitted.ClassNames is { } names && rows.Classes is { } classes && names.Count != classes)
+            throw new LiftException($"The rows name {names.Count} of the model's {classes} classes ({string.Join(", ", names.Take(10))}), so their numbers are not known; give the run (--run), or all names in order (--class-names).");
+        if (fitted.Table.Categories is { Count: > 0 } words)
+            throw new LiftException($"Column '{words.Keys.First()}' holds words whose numbers only the run knows; give it with --run.");
+        return fitted;
+    }
 
     private IEnumerable<KeyValuePair<string, object>> Answers(ParseResult line, ExportedModel exported, ITokenizer? words, CancellationToken stop)
     {

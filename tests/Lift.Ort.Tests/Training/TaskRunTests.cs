@@ -19,6 +19,10 @@ public sealed class TaskRunTests
         Assert.AreEqual(1, (double)result["metrics"]!["accuracy"]!);
         CollectionAssert.AreEqual(new[] { "negative", "neutral", "positive" }, RunFolder.Open(task["run"]).Settings.Rows.ClassNames!.ToArray());
         Assert.AreEqual(1, (double)task.Evaluate()["f1"]!);
+        File.WriteAllText(task["one.jsonl"], """{"text":"good","label":"positive"}""");
+        string refused = LiftRun.Here("evaluate", task["tuned.onnx"], "--data", task["one.jsonl"], "--tokenizer", "bytes").Refused();
+        StringAssert.Contains(refused, "name 1 of the model's 3 classes (positive)");
+        Assert.AreEqual(1, (double)LiftRun.Here("evaluate", task["tuned.onnx"], "--data", task["one.jsonl"], "--tokenizer", "bytes", "--run", task["run"]).Good().Json["accuracy"]!);
     }
 
     [TestMethod]
