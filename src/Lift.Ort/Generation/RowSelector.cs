@@ -1,4 +1,3 @@
-using Lift.Ort.Artifacts;
 using Lift.Ort.Devices;
 using Lift.Ort.Onnx;
 using Lift.Ort.Onnx.Writing;
