@@ -45,7 +45,7 @@ public sealed class BrokenFilesTests
         ["negative dimension"] = (p => Save(p, m => m.Graph.Initializer[0].Dims[0] = -4), "impossible dimensions [-4, 5]"),
         ["huge dimensions"] = (p => Save(p, m => m.Graph.Initializer[0].Dims.Add(long.MaxValue)), "impossible dimensions"),
         ["unknown element type"] = (p => Save(p, m => m.Graph.Initializer[0].DataType = 77), "unknown element type 77"),
-        ["strings"] = (p => Save(p, m => m.Graph.Initializer[0].DataType = 8), "holds strings"),
+        ["strings"] = (p => Save(p, m => m.Graph.Initializer[0].DataType = 8), "mixes float ('r') and string ('w')"),
         ["old opset"] = (p => Save(p, m => m.Proto.OpsetImport[0].Version = 9), "uses opset 9"),
         ["new opset"] = (p => Save(p, m => m.Proto.OpsetImport[0].Version = 99), "uses opset 99"),
         ["external missing"] = (p => External(p, "gone.bin", 0, 80), "in 'gone.bin', which does not exist"),

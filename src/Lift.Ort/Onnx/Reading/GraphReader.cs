@@ -34,7 +34,11 @@ internal sealed class GraphReader(MappedFile file, Skeleton skeleton)
         var inside = new SubgraphWeights(proto, tensors);
         inside.MoveOut();
         foreach (Tensor weight in inside.Tensors) Define(graph, weight);
-        graph.Nodes.AddRange(proto.Initializer.Where(t => t.DataType == (int)ElementType.String).Select(Strings));
+        foreach (TensorProto strings in proto.Initializer.Where(t => t.DataType == (int)ElementType.String))
+        {
+            graph.Nodes.Add(Strings(strings));
+            graph.Types[strings.Name] = new(ElementType.String, null);
+        }
         var inliner = new FunctionInliner(model, file.Path);
         foreach (var node in inliner.Expand(proto.Node)) Add(graph, node);
         foreach (var function in inliner.Kept)
