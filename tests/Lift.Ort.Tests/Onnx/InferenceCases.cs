@@ -233,7 +233,16 @@ internal static class InferenceCases
             ["float[2, 3, 32]", "float[2, 2, dim(y1,2), 8]", "float[2, 2, dim(y2,2), 8]"]),
         new("com.microsoft.Attention", [F(2, 3, 8), F(8, 24), F(24)], n => n.With("num_heads", 2L)),
         new("com.microsoft.RotaryEmbedding", [F(1, 2, 3, 8), Const(ElementType.Int64, 0), F(3, 4), F(3, 4)]),
-        new("com.microsoft.GemmaRotaryEmbedding", [F(1, 2, 3, 8)], null, 1, ["float[1, 2, 3, 8]"]),
+        new("com.microsoft.GemmaRotaryEmbedding", [F(1, 3, 8), F(1, 2, 3, 8), F(1, 2, 3, 8), F(1, 1, 3, 8), F(1, 1, 3, 8)], null, 2, ["float[1, 2, 3, 8]", "float[1, 1, 3, 8]"]),
+        new("Attention", [F(2, 4, 3, 8), F(2, 2, 5, 8), F(2, 2, 5, 6)], null, 1, null, 23),
+        new("Attention", [F(2, 3, 32), F(2, 5, 16), F(2, 5, 12)], n => n.With("q_num_heads", 4L).With("kv_num_heads", 2L), 1, null, 23),
+        new("RotaryEmbedding", [F(2, 4, 3, 8), F(2, 3, 4), F(2, 3, 4)], null, 1, null, 23),
+        new("com.microsoft.BiasAdd", [F(2, 3, 8), F(8), F(2, 3, 8)], null, 1, ["float[2, 3, 8]"]),
+        new("com.microsoft.MoE", [F(6, 8), F(6, 4), F(4, 8, 16), null, F(4, 16, 8)], n => n.With("k", 2L), 1, ["float[6, 8]"]),
+        new("com.microsoft.FusedMatMulActivation", [F(2, 4, 3), F(5, 4)], n => n.With("transA", 1L).With("transB", 1L).With("activation", "Relu"), 1, ["float[2, 3, 5]"]),
+        new("com.microsoft.EmbedLayerNormalization", [new(ElementType.Int32, [2, 3]), null, F(9, 8), F(5, 8), null, F(8), F(8)], null, 3, ["float[2, 3, 8]", "int32[2]", "float[2, 3, 8]"]),
+        new("com.microsoft.GatherBlockQuantized", [U8(9, 16), I(2, 3), F(9, 2)], n => n.With("bits", 4L).With("block_size", 16L), 1, ["float[2, 3, 32]"]),
+        new("com.microsoft.DequantizeNBits", [U8(8, 2, 8), F(8, 2)], n => n.With("bits", 4L), 1, ["float[8, 32]"]),
     ];
 
     /// <summary>A stock ONNX Runtime has no kernels for these: what they put out is written down here.</summary>
