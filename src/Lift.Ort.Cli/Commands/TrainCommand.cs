@@ -48,6 +48,7 @@ internal sealed class TrainCommand : LiftCommand
     private readonly Option<double> weightDecay = Number("--weight-decay", "Decoupled weight decay on trained entries.", adamW.WeightDecay);
     private readonly Option<double> clip = Number("--clip", "Largest L2 norm of the gradient; 0: off.", adamW.ClipNorm);
     private readonly Option<double> clipValue = Number("--clip-value", "Largest magnitude of one gradient entry; 0: off.", adamW.ClipValue);
+    private readonly Option<string> lossScale = Number("--loss-scale", "What the loss is multiplied by where gradients are computed in 16 bits (on a GPU): auto, off or a number.", defaults.LossScale);
     private readonly Option<int> saveEvery = Number("--save-every", "Steps between checkpoints; 0: only at the end and when stopped.", defaults.SaveEvery);
     private readonly Option<bool> resume = new("--resume") { Description = "Go on with the run in this folder, with the settings it was begun with." };
     private readonly Option<bool> force = new("--force") { Description = "Replace the run in this folder." };
@@ -57,7 +58,7 @@ internal sealed class TrainCommand : LiftCommand
         "lift train artifacts/model --data train.jsonl --tokenizer bytes -o artifacts/run --steps 200 --lr 1e-3")
     {
         Option[] settings = [data, tokenizer, steps, epochs, batch, accumulate, average, maxLength, template, shuffle, noShuffle, .. choices.All, lr, schedule, warmup, selection, rank, density,
-            filterRank, interval, seed, clip, clipValue, form, beta1, beta2, epsilon, weightDecay, validation, validateEvery, saveEvery];
+            filterRank, interval, seed, clip, clipValue, form, beta1, beta2, epsilon, weightDecay, validation, validateEvery, lossScale, saveEvery];
         Add(directory);
         foreach (Option option in (Option[])[run, .. settings, resume, force, device]) Add(option);
         Validators.Add(line =>
@@ -125,6 +126,7 @@ internal sealed class TrainCommand : LiftCommand
             FilterRank = line.GetValue(filterRank),
             Interval = line.GetValue(interval),
             Seed = line.GetValue(seed),
+            LossScale = line.GetValue(lossScale)!,
             SaveEvery = line.GetValue(saveEvery),
             ValidateEvery = line.GetValue(validateEvery),
             Optimizer = new()

@@ -54,7 +54,7 @@ internal sealed class BackwardPass
     public static Dictionary<string, Var> Run(Graph graph, string loss, IReadOnlyCollection<string> weights)
     {
         var pass = new BackwardPass(graph, weights);
-        pass.gradients[loss] = [graph.Scalar(1, ElementType.Float)];
+        pass.gradients[loss] = [graph.Constant<float>([1], [], TrainingGraph.Seed)];
         foreach (Node node in graph.Nodes.AsEnumerable().Reverse().ToArray()) pass.Visit(node, weights);
         return weights.Where(pass.gradients.ContainsKey).ToDictionary(w => w, w => pass.Sum(w)!);
     }

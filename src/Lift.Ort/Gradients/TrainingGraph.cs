@@ -15,6 +15,9 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
     /// <summary>Quantized matrices of the source that are float weights here.</summary>
     public IReadOnlyList<DequantizedWeight> Dequantized { get; private init; } = [];
 
+    /// <summary>Name of the constant 1 that the backward pass begins with; a session that scales the loss makes an input of it.</summary>
+    internal const string Seed = "loss.seed";
+
     /// <summary>Name of the gradient of <paramref name="weight"/>.</summary>
     public static string GradientOf(string weight) => $"{weight}_grad";
 

@@ -1,5 +1,6 @@
 using Google.Protobuf;
 using Lift.Ort.Artifacts;
+using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Sessions;
@@ -31,7 +32,7 @@ internal sealed class CompactModel
 
     public ModelProto Model { get; }
 
-    public CompactModel(ModelProto training, IEnumerable<string> outputs, IReadOnlyDictionary<string, GradientForm> trained)
+    public CompactModel(ModelProto training, IEnumerable<string> outputs, IReadOnlyDictionary<string, GradientForm> trained, bool scaled = false)
     {
         Model = training.Clone();
         graph = Model.Graph;
@@ -55,6 +56,7 @@ internal sealed class CompactModel
         GradientOutputs = compact;
         Insert();
         GraphPruning.KeepOnlyNeeded(Model);
+        if (scaled) FreeSeed();
         Inputs = graph.Input.Select(i => i.Name).ToHashSet();
     }
 
@@ -122,6 +124,16 @@ internal sealed class CompactModel
         if (!producers.TryGetValue(value, out NodeProto? producer)) first.Add(node);
         else if (behind.TryGetValue(producer, out var others)) others.Add(node);
         else behind[producer] = [node];
+    }
+
+    /// <summary>What the backward pass begins with becomes an input, so that each step can scale the loss anew.</summary>
+    private void FreeSeed()
+    {
+        if (graph.Initializer.FirstOrDefault(t => t.Name == TrainingGraph.Seed) is not { } seed) return;
+        graph.Initializer.Remove(seed);
+        ValueInfoProto input = Declare(seed.Name, ElementType.Float);
+        input.Type.TensorType.Shape = new();
+        graph.Input.Add(input);
     }
 
     private void Insert()

@@ -1,6 +1,7 @@
 using Lift.Ort.Artifacts;
 using Lift.Ort.Data;
 using Lift.Ort.Devices;
+using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
 using Lift.Ort.Sessions.Fusions;
 using Microsoft.ML.OnnxRuntime;
@@ -22,6 +23,9 @@ public sealed record TrainingSessionOptions
     /// <summary>False runs the file's chains node by node instead of putting single operators of ours in their place; needs <see cref="TrainingOperators"/> to have a meaning.</summary>
     public bool Fusions { get; init; } = true;
 
+    /// <summary>Whether <see cref="TrainingSession.LossScale"/> has an effect; null (the default): where gradients are computed in 16 bits.</summary>
+    public bool? ScaleLoss { get; init; }
+
     /// <summary>Changes to ONNX Runtime's session options, after the device's own.</summary>
     public Action<SessionOptions>? Configure { get; init; }
 }
@@ -35,6 +39,7 @@ public sealed class TrainingSession : IDisposable
 {
     private readonly ArtifactFolder folder;
     private readonly IDevice device;
+    private readonly Tensor seed = Tensor.Scalar(TrainingGraph.Seed, 1f);
     private readonly TrainingSessionOptions options;
     private readonly BatchCheck check;
     private readonly Dictionary<string, DeviceBuffer<byte>> frozen = [];
@@ -63,7 +68,14 @@ public sealed class TrainingSession : IDisposable
         lossOutput = folder.TrainingModel.Graph.Output.Select(TrainingInputs.Value).First(o => o.Name == folder.Record.LossOutput);
         losses = device.Allocate<float>(1);
         memory = new MemoryAdvice(device);
+        ScalesLoss = (options.ScaleLoss ?? (device.Computes16Bit && Weights.Any(w => w.Type != ElementType.Float))) && folder.TrainingModel.Graph.Initializer.Any(t => t.Name == TrainingGraph.Seed);
     }
+
+    /// <summary>True where gradients are computed in 16 bits, so that <see cref="LossScale"/> keeps small ones from vanishing.</summary>
+    public bool ScalesLoss { get; }
+
+    /// <summary>The loss is multiplied by this before the backward pass, and the gradients are divided by it after; 1 by default. Gradients that overflow come out infinite or NaN.</summary>
+    public double LossScale { get; set; } = 1;
 
     /// <summary>The trainable weights, in the model's order; their memory may be changed between steps.</summary>
     public IReadOnlyList<SessionWeight> Weights { get; }
@@ -137,6 +149,11 @@ public sealed class TrainingSession : IDisposable
     {
         check.Check(batch);
         Bind(into);
+        if (ScalesLoss)
+        {
+            seed.AsSpan<float>()[0] = (float)LossScale;
+            session!.Input(seed.Name, seed);
+        }
         long[] dims = [.. (lossOutput.Type.Shape?.Dims ?? []).Select(d => d.Value ?? 1)];
         session!.Output(lossOutput.Name, losses.Pointer + index * sizeof(float), sizeof(float), ElementType.Float, dims);
         foreach (GraphValue input in Inputs)
@@ -145,6 +162,7 @@ public sealed class TrainingSession : IDisposable
         }
         foreach (string output in options.Outputs) session!.Output(output);
         memory.Watch(batch, () => session!.Run(what, wait: options.Outputs.Count > 0));
+        if (ScalesLoss && LossScale != 1) device.Run(new WeightedSum(into, into, (float)(1 / LossScale), First: true));
         LastOutputs = session.Allocated(options.Outputs);
         GC.KeepAlive(batch);
     }
@@ -212,7 +230,7 @@ public sealed class TrainingSession : IDisposable
         if (forms is not null && forms.Count == wanted.Count && forms.All(f => wanted.TryGetValue(f.Key, out GradientForm form) && form == f.Value)) return;
         session?.Dispose();
         session = null;
-        model = new CompactModel(folder.TrainingModel, options.Outputs.Prepend(folder.Record.LossOutput).Distinct(), wanted);
+        model = new CompactModel(folder.TrainingModel, options.Outputs.Prepend(folder.Record.LossOutput).Distinct(), wanted, ScalesLoss);
         if (options.TrainingOperators) GraphPruning.LeaveOutUnread(model.Model);
         if (options.TrainingOperators && options.Fusions) Fusion.Apply(model.Model);
         session = new BoundSession(model.Model, device, what, options.TrainingOperators, options.Configure);

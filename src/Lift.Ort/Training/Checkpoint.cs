@@ -14,7 +14,7 @@ namespace Lift.Ort.Training;
 public sealed class Checkpoint
 {
     private const string Format = "lift-run-1";
-    private const string First = "moment.first", Second = "moment.second", Master = "moment.master", StatisticName = "statistic";
+    private const string First = "moment.first", Second = "moment.second", Master = "moment.master", StatisticName = "statistic", Scale = "loss.scale";
 
     /// <summary>Optimizer steps done.</summary>
     public required int Step { get; init; }
@@ -98,12 +98,13 @@ public sealed class Checkpoint
     }
 
     /// <summary>Takes the state out of a run. Moments may be the run's own memory: write or read it before the next step.</summary>
-    internal static Checkpoint Capture(long tokens, BatchPosition position, IDevice device, IReadOnlyList<SessionWeight> weights, Optimizer optimizer, EntryChoice entries)
+    internal static Checkpoint Capture(long tokens, BatchPosition position, IDevice device, IReadOnlyList<SessionWeight> weights, Optimizer optimizer, EntryChoice entries, LossScaler scaler)
     {
         Moments moments = optimizer.Moments;
         var state = new Dictionary<string, Tensor> { [First] = moments.First.ToHost(First), [Second] = moments.Second.ToHost(Second) };
         if (moments.Master is { } master) state[Master] = master.ToHost(Master);
         if (entries.Statistics is { } statistics) state[StatisticName] = statistics.ToTensor();
+        if (scaler.IsActive) state[Scale] = Tensor.From<double>(Scale, [scaler.Scale, scaler.Good], 2);
         foreach (var (weight, basis) in entries.Selector.Bases) state[$"basis.{weight}"] = basis;
         return new Checkpoint
         {
@@ -121,7 +122,7 @@ public sealed class Checkpoint
 
     /// <summary>Puts the state into a run whose weights are the prepared model's.</summary>
     /// <exception cref="LiftException">It belongs to another model.</exception>
-    internal void Restore(IDevice device, IReadOnlyList<SessionWeight> weights, Optimizer optimizer, EntryChoice entries)
+    internal void Restore(IDevice device, IReadOnlyList<SessionWeight> weights, Optimizer optimizer, EntryChoice entries, LossScaler scaler)
     {
         string[] mine = [.. Masks.Select(m => $"{m.Weight} [{string.Join(", ", m.Dims)}]")], model = [.. optimizer.Weights.Select(w => $"{w.Name} [{string.Join(", ", w.Dims)}]")];
         if (!mine.SequenceEqual(model)) throw new LiftException($"The checkpoint is of a model with the trained weights {string.Join(", ", mine)}, but the prepared folder trains {string.Join(", ", model)}; take the folder that the run was begun with.");
@@ -134,6 +135,7 @@ public sealed class Checkpoint
         optimizer.Restore(Moments.Restore(device, optimizer.Weights, Masks, Floats(First), Floats(Second), State.ContainsKey(Master) ? Floats(Master) : []), Step);
         entries.Apply(Masks, Touched, Choices);
         foreach (var (name, basis) in State.Where(s => s.Key.StartsWith("basis."))) entries.Selector.Bases[name["basis.".Length..]] = basis.Copy();
+        if (State.TryGetValue(Scale, out Tensor? scale)) scaler.Restore(scale.AsSpan<double>()[0], (int)scale.AsSpan<double>()[1]);
         entries.Statistics?.Restore(State[StatisticName], Observed);
     }
 

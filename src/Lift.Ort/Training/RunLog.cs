@@ -6,6 +6,7 @@ namespace Lift.Ort.Training;
 /// <summary>One line of a run's log.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "event")]
 [JsonDerivedType(typeof(StepDone), "step")]
+[JsonDerivedType(typeof(StepSkipped), "skip")]
 [JsonDerivedType(typeof(MaskRefreshed), "refresh")]
 [JsonDerivedType(typeof(Validated), "validation")]
 public abstract record RunEvent([property: JsonPropertyOrder(-1)] int Step);
@@ -14,7 +15,15 @@ public abstract record RunEvent([property: JsonPropertyOrder(-1)] int Step);
 /// A step. <c>Loss</c>: before the update, mean over its micro-batches; <c>Lr</c>: the learning rate used; <c>Tokens</c>: all tokens of the run so far without
 /// padding; <c>TokensPerS</c>: of this step; <c>GradNorm</c>: L2 norm of the compact gradient before clipping.
 /// </summary>
-public sealed record StepDone(int Step, float Loss, double Lr, long Tokens, double TokensPerS, double GradNorm) : RunEvent(Step);
+public sealed record StepDone(int Step, float Loss, double Lr, long Tokens, double TokensPerS, double GradNorm) : RunEvent(Step)
+{
+    /// <summary>What the loss was multiplied by; null where gradients are computed in float32.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? LossScale { get; init; }
+}
+
+/// <summary>A batch after step <c>Step</c> whose gradients overflowed under this scale of the loss: nothing was updated, and the next batch tries a smaller one.</summary>
+public sealed record StepSkipped(int Step, float Loss, double LossScale) : RunEvent(Step);
 
 /// <summary>
 /// A new choice of entries after a step (step 0: the first one). <c>K</c>: entries chosen over all weights; <c>Overlap</c>: share of them that were chosen before

@@ -25,6 +25,7 @@ public sealed class Trainer : IDisposable
     private readonly EntryChoice entries;
     private readonly double[] squares = new double[1];
     private BatchPosition position;
+    private readonly LossScaler scaler;
     private int savedStep; // the step of the latest saved state
 
     /// <param name="session">Its weights are trained; keep it open as long as this object.</param>
@@ -37,9 +38,13 @@ public sealed class Trainer : IDisposable
         Steps = options.StepsFor(data.BatchesPerEpoch);
         schedule = new Schedule(options.Schedule, options.LearningRate, Steps, Schedule.WarmupSteps(options.Warmup, Steps));
         optimizer = new Optimizer(device, [.. session.Weights.Select(w => w.Value)], options.AdamW);
+        scaler = new LossScaler(options.LossScale, session.ScalesLoss);
         entries = new EntryChoice(session, device, optimizer, options);
         position = data.Position;
     }
+
+    /// <summary>The scale of the loss.</summary>
+    internal LossScaler Scaler => scaler;
 
     /// <summary>Optimizer steps of the whole run.</summary>
     public int Steps { get; }
@@ -73,16 +78,24 @@ public sealed class Trainer : IDisposable
             long started = Stopwatch.GetTimestamp();
             double lr = schedule.At(Step + 1);
             Batch[] micro = [.. Enumerable.Range(0, options.Accumulate).Select(_ => batches.Next())];
+            session.LossScale = scaler.Scale;
             float loss = session.Step([.. micro.Select(b => (b.Values, WeightOf(b)))]);
             DeviceBuffer<float> gradient = entries.Gradient;
             double norm = Norm(gradient);
+            if (float.IsFinite(loss) && !double.IsFinite(norm) && Skip(loss))
+            {
+                position = batches.Position;
+                continue;
+            }
             if (!float.IsFinite(loss) || !double.IsFinite(norm)) throw Diverged(loss, norm, lr);
 
             entries.Observe();
             optimizer.Step(gradient, lr);
+            double? used = scaler.IsActive ? scaler.Scale : null;
+            scaler.Passed();
             position = batches.Position;
             long tokens = micro.Sum(b => b.Tokens);
-            Tell(new StepDone(Step, loss, lr, Tokens += tokens, Math.Round(tokens / Stopwatch.GetElapsedTime(started).TotalSeconds, 1), norm));
+            Tell(new StepDone(Step, loss, lr, Tokens += tokens, Math.Round(tokens / Stopwatch.GetElapsedTime(started).TotalSeconds, 1), norm) { LossScale = used });
 
             if (RefreshRule.IsDue(Step, options.Interval)) ChooseEntries();
             if (IsDue(options.ValidateEvery)) Validate();
@@ -92,13 +105,13 @@ public sealed class Trainer : IDisposable
     }
 
     /// <summary>The state after the last step: all that <see cref="Restore"/> needs to go on as if never stopped. To be written before the next step, whose memory it shares.</summary>
-    public Checkpoint Capture() => Checkpoint.Capture(Tokens, position, device, session.Weights, optimizer, entries);
+    public Checkpoint Capture() => Checkpoint.Capture(Tokens, position, device, session.Weights, optimizer, entries, scaler);
 
     /// <summary>Goes back to a saved state. The session must hold the weights that the run began with.</summary>
     /// <exception cref="LiftException">The state belongs to another model or other options.</exception>
     public void Restore(Checkpoint saved)
     {
-        saved.Restore(device, session.Weights, optimizer, entries);
+        saved.Restore(device, session.Weights, optimizer, entries, scaler);
         (Tokens, position) = (saved.Tokens, saved.Position);
         data.Position = position;
         savedStep = Step;
@@ -143,6 +156,15 @@ public sealed class Trainer : IDisposable
     private void Tell(RunEvent what) => Happened?.Invoke(what);
 
     private bool IsDue(int every) => Step == Steps || (every > 0 && Step % every == 0);
+
+    /// <summary>Leaves out a step whose scaled gradients overflowed; false where another scale would not help.</summary>
+    private bool Skip(float loss)
+    {
+        double scale = scaler.Scale;
+        if (!scaler.Overflowed()) return false;
+        Tell(new StepSkipped(Step, loss, scale));
+        return true;
+    }
 
     private double WeightOf(Batch batch) => options.Average == LossAverage.Token ? batch.LabelTokens : 1;
 

@@ -56,6 +56,9 @@ public sealed record TrainingOptions
     /// <summary>AdamW's numbers and clipping; default null: betas 0.9 and 0.95, ε 1e-6, no weight decay, no clipping, PyTorch's form for selection <c>full</c> and Hugging Face's otherwise.</summary>
     public AdamWOptions? Optimizer { get; init; }
 
+    /// <summary>What the loss is multiplied by where gradients are computed in 16 bits: <c>auto</c> (the default: 2¹⁶, halved at overflows, doubled after 2000 good steps), <c>off</c>, or a number.</summary>
+    public string LossScale { get; init; } = "auto";
+
     /// <summary>Steps between checkpoints; 0 (the default): only at the end and when stopped.</summary>
     public int SaveEvery { get; init; }
 
@@ -86,6 +89,7 @@ public sealed record TrainingOptions
         Require(MaskSelector.Names.Contains(Selection), "selection", Selection, $"one of {string.Join(", ", MaskSelector.Names)}");
         Require(FilterRank >= 1, "filter-rank", FilterRank, "1 or more");
         Require(Interval >= 0, "interval", Interval, "0 (never) or more");
+        Require(LossScaler.IsValid(LossScale), "loss-scale", LossScale, "auto, off or a number above 0");
         Require(SaveEvery >= 0, "save-every", SaveEvery, "0 (only at the end) or more");
         Require(ValidateEvery >= 0, "validate-every", ValidateEvery, "0 (first and last) or more");
         try

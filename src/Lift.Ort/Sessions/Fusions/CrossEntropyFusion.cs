@@ -13,7 +13,7 @@ internal static class CrossEntropyFusion
         if (node.OpType != "SoftmaxCrossEntropyLoss" || node.Input.Count != 2 || node.Output.Count != 2 || !IsMean(node)) return false;
         string scores = node.Input[0], labels = node.Input[1], logProb = node.Output[1];
         if (graph.Readers(logProb) is not [{ OpType: "SoftmaxCrossEntropyLossInternalGrad" } gradient] || graph.IsOutput(logProb) || !IsMean(gradient)) return false;
-        if (gradient.Input[2] != labels || gradient.Input.Count > 5 || (gradient.Input.Count > 3 && gradient.Input[3].Length > 0) || !graph.IsConstant(gradient.Input[0])) return false;
+        if (gradient.Input[2] != labels || gradient.Input.Count > 5 || (gradient.Input.Count > 3 && gradient.Input[3].Length > 0) || !graph.IsGiven(gradient.Input[0])) return false;
         bool ignores = node.Attribute.Any(a => a.Name == "ignore_index");
         long ignored = FusionGraph.Int(node, "ignore_index", 0);
         if (ignores != gradient.Input.Count > 4 || (ignores && (graph.Integers(gradient.Input[4]) is not [var same] || same != ignored))) return false;

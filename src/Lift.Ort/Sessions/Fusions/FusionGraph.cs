@@ -67,6 +67,9 @@ internal sealed class FusionGraph
 
     public bool IsConstant(string value) => constants.ContainsKey(value);
 
+    /// <summary>True for what is there before any node runs: constants and inputs.</summary>
+    public bool IsGiven(string value) => constants.ContainsKey(value) || inputs.ContainsKey(value);
+
     /// <summary>Dimensions of a constant or an input of the graph; null where they are not all numbers.</summary>
     public long[]? Dims(string value)
     {
