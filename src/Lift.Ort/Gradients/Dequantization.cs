@@ -49,7 +49,7 @@ public static partial class Dequantization
     private static DequantizedWeight Product(Graph graph, QuantizedLayer layer)
     {
         Node node = layer.Node;
-        string name = graph.NewName(FloatName(layer));
+        string name = graph.NewName(FloatName(layer.Weight));
         Add(graph, layer, name);
         if (node.Input(5) is not { } bias) return new(layer, name, [new Node("MatMul", "", [node.Inputs[0], name], [node.Outputs[0]], node.Name)]);
         string product = graph.NewName($"{node.Outputs[0]}/product");
@@ -71,9 +71,9 @@ public static partial class Dequantization
     }
 
     /// <summary>"model.layers.0.q_proj.weight_Q4" ⇒ "model.layers.0.q_proj.weight"</summary>
-    private static string FloatName(QuantizedLayer layer)
+    internal static string FloatName(string packed)
     {
-        string stem = PackedSuffix().Replace(layer.Weight, "");
+        string stem = PackedSuffix().Replace(packed, "");
         return stem.EndsWith(".weight", StringComparison.Ordinal) ? stem : $"{stem}.weight";
     }
 

@@ -31,6 +31,6 @@ public sealed record QuantizedLayer(Node Node, string Weight, string Layer, int 
         long[] dims = blocks || node.OpType == "MatMulBnb4" ? [node.Int("K"), node.Int("N")] : packed.Dims;
         if (dims.Length < 2) return null; // a bias
         int bits = blocks ? (int)node.Int("bits", 4) : node.OpType == "MatMulBnb4" ? 4 : node.OpType == "GatherBlockQuantized" && packed.Type == ElementType.UInt8 ? (int)node.Int("bits", 4) : packed.Type.Bits();
-        return new(node, name, WeightCatalog.LayerOf(name, node), bits, node.Int("block_size") is > 0 and var size ? size : null, dims);
+        return new(node, name, WeightCatalog.LayerOf(Dequantization.FloatName(name), node), bits, node.Int("block_size") is > 0 and var size ? size : null, dims);
     }
 }

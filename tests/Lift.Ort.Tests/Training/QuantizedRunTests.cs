@@ -37,6 +37,7 @@ public sealed class QuantizedRunTests
         using var temp = TestFiles.Temp();
         string model = Model(temp, ElementType.Float), chosen = QuantizedLayer.Find(OnnxFile.Read(model))[1].Layer;
         Graph source = OnnxFile.Read(model);
+        Assert.AreEqual("model.layers.0.self_attn.k_proj", chosen, "named as a float layer is, not as its packed numbers");
         ArtifactFolder folder = ArtifactFolder.Create(TrainingGraph.Build(source, new() { Dequantize = [chosen] }), model, temp["prepared"]);
         WeightRecord trained = folder.Record.Weights.Single();
         CollectionAssert.AreEqual(QuantizedLayer.Find(source)[1].Dims, trained.Dims);
