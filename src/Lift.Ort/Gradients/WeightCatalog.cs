@@ -19,7 +19,7 @@ public sealed record CatalogWeight(string Name, Tensor Value, string Layer, Weig
 /// <summary>Finds the weights of a graph and the layer each belongs to, by following how they are used.</summary>
 public static partial class WeightCatalog
 {
-    private static readonly string[] passing = ["Identity", "Transpose", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Expand", "DequantizeLinear", "Dropout"];
+    private static readonly string[] passing = ["Identity", "Transpose", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Expand", "DequantizeLinear", "Dropout", "Slice", "Split"];
     private static readonly string[] afterHead = ["Identity", "Transpose", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Softmax", "LogSoftmax", "Sigmoid", "Tanh", "Slice", "Flatten"];
 
     /// <summary>Lists every float initializer with at least one element that the graph uses, in file order. Constant nodes count only in a model that keeps all its matrices in them.</summary>
@@ -70,7 +70,7 @@ public static partial class WeightCatalog
         Node? node = uses.Count > 0 ? uses[at].Node : null;
         if (node is not null) transposed = uses[at].Flipped ^ (node.OpType == "Gemm" ? node.Int("transB") == 0 : node.OpType is "MatMul" or "FusedMatMul");
         string layer = node is null ? Suffix().Replace(tensor.Name, "") : LayerOf(tensor.Name, node);
-        if (kind == WeightKind.Linear) kind = AttentionName().IsMatch(layer) ? WeightKind.Attention : MlpName().IsMatch(layer) ? WeightKind.Mlp : kind;
+        if (kind == WeightKind.Linear) kind = AttentionName().IsMatch(layer) && !layer.Contains("DenseReluDense", StringComparison.Ordinal) ? WeightKind.Attention : MlpName().IsMatch(layer) ? WeightKind.Mlp : kind;
         return new(tensor.Name, tensor, layer, kind, transposed && tensor.Dims.Length == 2);
 
         IEnumerable<(Node Node, int Index, bool Flipped)> Uses(string name, bool flipped)
@@ -78,7 +78,7 @@ public static partial class WeightCatalog
             foreach (var (user, index) in consumers.GetValueOrDefault(name) ?? [])
             {
                 if (index == 0 && passing.Contains(user.OpType))
-                    foreach (var use in Uses(user.Outputs[0], flipped ^ user.OpType == "Transpose")) yield return use;
+                    foreach (var use in user.Outputs.SelectMany(o => Uses(o, flipped ^ user.OpType == "Transpose"))) yield return use;
                 else yield return (user, index, flipped);
             }
         }
@@ -86,7 +86,7 @@ public static partial class WeightCatalog
 
     private static WeightKind Kind(Tensor tensor, Node node, int index, HashSet<Node> heads) => (node.OpType, index) switch
     {
-        ("MatMul" or "Gemm" or "FusedMatMul", 0 or 1) when tensor.Dims.Length >= 2 => heads.Contains(node) ? WeightKind.Head : WeightKind.Linear,
+        ("MatMul" or "Gemm" or "FusedMatMul" or "Einsum", 0 or 1) when tensor.Dims.Length >= 2 => heads.Contains(node) ? WeightKind.Head : WeightKind.Linear,
         ("Gather", 0) when tensor.Dims.Length == 2 => WeightKind.Embedding,
         ("Conv" or "ConvTranspose", 1) => WeightKind.Convolution,
         ("BatchNormalization", 3 or 4) => WeightKind.Statistics,
@@ -106,7 +106,7 @@ public static partial class WeightCatalog
         while (pending.TryPop(out string? value))
         {
             if (!producers.TryGetValue(value, out Node? node)) continue;
-            if (node.OpType is "MatMul" or "Gemm" or "FusedMatMul" or "Conv") heads.Add(node);
+            if (node.OpType is "MatMul" or "Gemm" or "FusedMatMul" or "Einsum" or "Conv") heads.Add(node);
             else if (afterHead.Contains(node.OpType) && node.Input(0) is { } before) pending.Push(before);
             else if (node.OpType is "Add" or "Mul" or "Div" or "Sub" && node.Inputs.Count(i => !graph.Initializers.ContainsKey(i)) == 1)
                 pending.Push(node.Inputs.First(i => !graph.Initializers.ContainsKey(i)));
@@ -133,6 +133,6 @@ public static partial class WeightCatalog
     [GeneratedRegex(@"attn|attention|(^|[._/])([qkvo]|w[qkvo]|qkv|query|key|value)(_proj|_lin)?($|[._/])", RegexOptions.IgnoreCase)]
     private static partial Regex AttentionName();
 
-    [GeneratedRegex(@"mlp|ffn|feed_?forward|intermediate|(^|[._/])(fc|dense|gate|up|down|w[123]|c_fc|lin|linear)\d*(_proj)?($|[._/])", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"mlp|ffn|feed_?forward|dense_?relu_?dense|(^|[._/])wi(_\d)?($|[._/])|intermediate|(^|[._/])(fc|dense|gate|up|down|w[123]|c_fc|lin|linear)\d*(_proj)?($|[._/])", RegexOptions.IgnoreCase)]
     private static partial Regex MlpName();
 }

@@ -36,4 +36,18 @@ public sealed class ShapeInferenceTests
         string[] vague = [.. graph.Nodes.SelectMany(n => n.Outputs).Where(o => graph.TypeOf(o).Shape!.Dims.Any(d => d.Symbol?.Contains("dim(") == true))];
         Assert.AreEqual("", string.Join(", ", vague.Take(10).Select(v => $"{v} {graph.TypeOf(v)}")), $"{vague.Length} values of {name} have dimensions that do not follow from the inputs'");
     }
+
+    /// <summary>torch's exporter writes pads axis by axis and turns them round: [.., 2] reversed, transposed, flattened.</summary>
+    [TestMethod]
+    public void Pads_that_a_graph_computes_through_matrices_are_known()
+    {
+        var graph = new Graph();
+        graph.Types["x"] = new(ElementType.Float, new Shape("batch", 3, 8));
+        Var pairs = graph.Concat(0, graph.Longs(1, 2, 3, 4), graph.Add("ConstantOfShape", [graph.Longs(2)], n => n.With("value", 0L)).Cast(ElementType.Int64)).Reshape(-1, 2);
+        Var turned = pairs.Graph.Add("Slice", [pairs, graph.Longs(-1), graph.Longs(long.MinValue + 1), graph.Longs(0), graph.Longs(-1)]).Transpose(1, 0);
+        Var pads = turned.Reshape(-1).Cast(ElementType.Int64);
+        Assert.IsTrue(graph.TryGetLongs(pads.Name, out long[] values));
+        CollectionAssert.AreEqual(new long[] { 0, 3, 1, 0, 4, 2 }, values);
+        Assert.AreEqual("float[batch, 10, 11]", graph.Add("Pad", [graph.Var("x"), pads]).Type.ToString());
+    }
 }

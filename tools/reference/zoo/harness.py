@@ -43,7 +43,7 @@ def randomise(module, scale=None):
 
 # ---- inputs -------------------------------------------------------------------------------------------------------
 
-def tokens(vocabulary=97, pairs=((2, 11), (3, 7)), mask=False, types=False, positions=False, pad_left=False):
+def tokens(vocabulary=41 if os.environ.get("ZOO_SIZE") == "small" else 97, pairs=((2, 11), (3, 7)), mask=False, types=False, positions=False, pad_left=False):
     """Token batches of two shapes, with padding where there is a mask."""
     def make(case):
         batch, length = pairs[case]
@@ -61,7 +61,7 @@ def tokens(vocabulary=97, pairs=((2, 11), (3, 7)), mask=False, types=False, posi
     return make
 
 
-def images(channels=3, size=(32, 32), batches=(2, 3), name="pixel_values", sizes=None):
+def images(channels=3, size=(32, 32), batches=(1, 2) if os.environ.get("ZOO_SIZE") == "small" else (2, 3), name="pixel_values", sizes=None):
     def make(case):
         h, w = (sizes or (size, size))[case]
         return {name: torch.randn(batches[case], channels, h, w)}
