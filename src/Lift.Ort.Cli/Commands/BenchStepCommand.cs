@@ -19,6 +19,7 @@ internal sealed class BenchStepCommand : BenchMeasurement
     private readonly Option<int> length = Choices.Count("--seq", "Tokens of a row.", 128);
     private readonly Option<int> accumulate = Choices.Count("--accumulate", "Micro-batches of a step.", 1);
     private readonly Option<double> rate = new("--lr") { Description = "Learning rate.", DefaultValueFactory = _ => 1e-4, HelpName = "LR" };
+    private readonly Option<Recompute> recompute = new("--recompute") { Description = "What the backward pass computes again: none, attention or layers." };
     private readonly Option<string[]> methods = new("--method") { Description = "lift: the chosen entries of the linear layers; full: every weight.", DefaultValueFactory = _ => ["lift"], AllowMultipleArgumentsPerToken = true, HelpName = "lift|full" };
 
     public BenchStepCommand() : base("step", "A training step of a Llama: forward, loss, backward, optimizer. Memory is the process's peak during the measurement.",
@@ -27,7 +28,7 @@ internal sealed class BenchStepCommand : BenchMeasurement
         methods.AcceptOnlyFromAmong("lift", "full");
         model = new BenchModel(this);
         choices = new SelectionChoices(this, Seed, "random");
-        foreach (Option option in new Option[] { batch, length, accumulate, rate, methods }) Add(option);
+        foreach (Option option in new Option[] { batch, length, accumulate, rate, recompute, methods }) Add(option);
     }
 
     protected override void Run(ParseResult line, Output output, CancellationToken stop)
@@ -62,7 +63,7 @@ internal sealed class BenchStepCommand : BenchMeasurement
         LlamaShape shape = model.Shape(line);
         using IDevice open = OpenDevice(line);
         DeviceMemory before = open.Memory;
-        using TrainingSession session = TrainingSession.Open(ArtifactFolder.Open(Path.Combine(folder, "artifacts")), open);
+        using TrainingSession session = TrainingSession.Open(ArtifactFolder.Open(Path.Combine(folder, "artifacts")), open, new() { Recompute = line.GetValue(recompute) });
         Tensor[] weights = [.. session.Weights.Select(w => w.Value)];
         SelectionOptions options = choices.Read(line);
         using (var selector = new MaskSelector(method == "full" ? options with { Selection = "full" } : options, open))
@@ -81,7 +82,7 @@ internal sealed class BenchStepCommand : BenchMeasurement
             });
             long trained = optimizer.Moments.Length, positions = masks.Sum(m => m.Positions?.Length ?? 0L), tokens = (long)line.GetValue(batch) * line.GetValue(length) * line.GetValue(accumulate);
             Report(line, output, "step", new { method }, model.Fields(line),
-                new { batch = line.GetValue(batch), seq = line.GetValue(length), accumulate = line.GetValue(accumulate) },
+                new { batch = line.GetValue(batch), seq = line.GetValue(length), accumulate = line.GetValue(accumulate), recompute = line.GetValue(recompute).ToString().ToLowerInvariant() },
                 method == "lift" ? SelectionChoices.Fields(options) : new { },
                 new { trained, state_bytes = 12 * trained + 8 * positions + 4 * (optimizer.Moments.Master?.Length ?? 0) }, times,
                 new Dictionary<string, double> { ["tokens_per_s"] = tokens / times.MedianS, ["tflops"] = Operations(shape, method, tokens, line.GetValue(length)) / times.MedianS / 1e12 },

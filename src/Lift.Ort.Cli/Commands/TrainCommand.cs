@@ -52,13 +52,14 @@ internal sealed class TrainCommand : LiftCommand
     private readonly Option<int> saveEvery = Number("--save-every", "Steps between checkpoints; 0: only at the end and when stopped.", defaults.SaveEvery);
     private readonly Option<bool> resume = new("--resume") { Description = "Go on with the run in this folder, with the settings it was begun with." };
     private readonly Option<bool> force = new("--force") { Description = "Replace the run in this folder." };
+    private readonly Option<Recompute> recompute = Number("--recompute", "What the backward pass computes again to save memory: none, attention or layers.", defaults.Recompute);
     private readonly Option<string> device = Choices.Device();
 
     public TrainCommand() : base("train", "Fine-tunes the model of a prepared folder on the rows of a file.",
         "lift train artifacts/model --data train.jsonl --tokenizer bytes -o artifacts/run --steps 200 --lr 1e-3")
     {
         Option[] settings = [data, tokenizer, steps, epochs, batch, accumulate, average, maxLength, template, shuffle, noShuffle, .. choices.All, lr, schedule, warmup, selection, rank, density,
-            filterRank, interval, seed, clip, clipValue, form, beta1, beta2, epsilon, weightDecay, validation, validateEvery, lossScale, saveEvery];
+            filterRank, interval, seed, clip, clipValue, form, beta1, beta2, epsilon, weightDecay, recompute, validation, validateEvery, lossScale, saveEvery];
         Add(directory);
         foreach (Option option in (Option[])[run, .. settings, resume, force, device]) Add(option);
         Validators.Add(line =>
@@ -125,6 +126,7 @@ internal sealed class TrainCommand : LiftCommand
             Budget = line.GetValue(rank) is { } r ? Budget.RankMatched(r) : Budget.Density(line.GetValue(density) ?? defaults.Budget.Fraction!.Value),
             FilterRank = line.GetValue(filterRank),
             Interval = line.GetValue(interval),
+            Recompute = line.GetValue(recompute),
             Seed = line.GetValue(seed),
             LossScale = line.GetValue(lossScale)!,
             SaveEvery = line.GetValue(saveEvery),

@@ -26,6 +26,9 @@ public sealed record TrainingSessionOptions
     /// <summary>Whether <see cref="TrainingSession.LossScale"/> has an effect; null (the default): where gradients are computed in 16 bits.</summary>
     public bool? ScaleLoss { get; init; }
 
+    /// <summary>What the backward pass computes again instead of keeping it; default nothing.</summary>
+    public Recompute Recompute { get; init; }
+
     /// <summary>Changes to ONNX Runtime's session options, after the device's own.</summary>
     public Action<SessionOptions>? Configure { get; init; }
 }
@@ -95,6 +98,9 @@ public sealed class TrainingSession : IDisposable
             return gradients!;
         }
     }
+
+    /// <summary>Nodes that run twice because of <see cref="TrainingSessionOptions.Recompute"/>.</summary>
+    public int Repeated { get; private set; }
 
     /// <summary>What <see cref="TrainingSessionOptions.Outputs"/> asked for, from the last step.</summary>
     public IReadOnlyDictionary<string, Tensor> LastOutputs { get; private set; } = new Dictionary<string, Tensor>();
@@ -233,7 +239,8 @@ public sealed class TrainingSession : IDisposable
         model = new CompactModel(folder.TrainingModel, options.Outputs.Prepend(folder.Record.LossOutput).Distinct(), wanted, ScalesLoss);
         if (options.TrainingOperators) GraphPruning.LeaveOutUnread(model.Model);
         if (options.TrainingOperators && options.Fusions) Fusion.Apply(model.Model);
-        session = new BoundSession(model.Model, device, what, options.TrainingOperators, options.Configure);
+        Repeated = Recomputation.Apply(model.Model, options.Recompute, folder.Record.LossOutput, folder.Record.Weights, folder.Parameters.Keys);
+        session = new BoundSession(model.Model, device, what, options.TrainingOperators, Configure);
         forms = wanted;
         var own = Weights.ToDictionary(w => w.Name);
         foreach (ValueInfoProto input in model.Model.Graph.Input)
@@ -245,6 +252,12 @@ public sealed class TrainingSession : IDisposable
                 session.Input(tensor.Name, buffer.Pointer, tensor.ByteLength, tensor.Type, tensor.Dims);
             }
         }
+    }
+
+    private void Configure(SessionOptions session)
+    {
+        if (Repeated > 0) session.AddSessionConfigEntry(Widening.LeavesEqualNodesApart.Name, Widening.LeavesEqualNodesApart.Value);
+        options.Configure?.Invoke(session);
     }
 
     private void Bind(DeviceBuffer<float> into)

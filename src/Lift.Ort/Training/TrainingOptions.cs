@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Serialization;
+using Lift.Ort.Sessions;
 using Lift.Ort.Sparse;
 
 namespace Lift.Ort.Training;
@@ -52,6 +53,9 @@ public sealed record TrainingOptions
 
     /// <summary>Seed of everything random in the choice of entries; default 1. (The order of the data has its own.)</summary>
     public int Seed { get; init; } = 1;
+
+    /// <summary>What the backward pass computes again instead of keeping it in memory; default nothing. Loss and gradients are the same.</summary>
+    public Recompute Recompute { get; init; }
 
     /// <summary>AdamW's numbers and clipping; default null: betas 0.9 and 0.95, ε 1e-6, no weight decay, no clipping, PyTorch's form for selection <c>full</c> and Hugging Face's otherwise.</summary>
     public AdamWOptions? Optimizer { get; init; }

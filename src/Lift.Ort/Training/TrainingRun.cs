@@ -94,7 +94,7 @@ public sealed class TrainingRun : IDisposable
     {
         settings.Training.Check();
         ArtifactFolder artifacts = ArtifactFolder.Open(settings.Artifacts);
-        TrainingSession session = TrainingSession.Open(artifacts, device);
+        TrainingSession session = TrainingSession.Open(artifacts, device, new() { Recompute = settings.Training.Recompute });
         try
         {
             using ITokenizer? tokenizer = Tokenizer.Open(settings.Tokenizer);
