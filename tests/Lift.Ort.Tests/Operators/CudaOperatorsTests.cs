@@ -15,7 +15,7 @@ public sealed class CudaOperatorsTests
         "ConvGrad", "DivGrad", "SinGrad", "FakeQuant", "FakeQuantGrad", "IsFinite", "IsAllFinite", "ReduceAllL2", "ShrunkenGather", "PadAndUnflatten", "FlattenAndUnpad",
         "GatherNDGrad", "View", "PassThrough", "ScaledSum", "BatchScale", "Scale", "MixedPrecisionScale", "SoftmaxCrossEntropy", "SoftmaxCrossEntropyGrad",
         "SparseSoftmaxCrossEntropy", "SparseSoftmaxCrossEntropyGrad", "NegativeLogLikelihoodLossInternal", "NegativeLogLikelihoodLossInternal2", "InPlaceAccumulator", "GradientAccumulator",
-        "AveragePoolGrad", "MaxPoolGrad", "BatchNormInternal", "BatchNormalizationGrad",
+        "AveragePoolGrad", "MaxPoolGrad", "BatchNormInternal", "BatchNormalizationGrad", "ConvTransposeGrad", "DequantizeNBits", "GRUGrad", "GRUTraining", "LSTMGrad", "LSTMTraining", "Widen",
     ];
 
     /// <summary>Operators on shapes and signals: they belong on the CPU, where ONNX Runtime keeps shapes.</summary>
