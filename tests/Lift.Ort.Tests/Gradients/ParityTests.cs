@@ -42,10 +42,8 @@ public sealed class ParityTests
         ("third", "", "BatchNormalization InstanceNormalization GroupNormalization LpNormalization Resize GridSample ConvTranspose GlobalMaxPool LSTM GRU"),
     ];
 
-    /// <summary>What is missing still; an entry that has come fails too, so that the list shrinks.</summary>
-    private static readonly HashSet<string> notYet =
-    [
-    ];
+    /// <summary>What is missing still.</summary>
+    private static readonly HashSet<string> notYet = [];
 
     /// <summary>Inputs at which the gradient stops: the node, and the index of the input.</summary>
     private static readonly (string Operator, GradientCase Case, int[] Inputs)[] edges =
@@ -73,10 +71,11 @@ public sealed class ParityTests
     [TestMethod, DynamicData(nameof(Operators))]
     public void Operator_of_the_parity_table_has_a_gradient(string group, string op)
     {
-        bool covered = GradientRules.Has(op) || GradientRules.IsConstant(op) || Lowerings.Has(op) || Lowerings.Has(Microsoft + op) || HasAfterReading(op);
-        if (notYet.Contains(op)) Assert.IsFalse(covered, $"{op} ({group}) has a gradient now: take it from the list of what is missing");
-        else Assert.IsTrue(covered, $"{op} ({group}) has neither a gradient rule nor a lowering");
+        if (!notYet.Contains(op)) Assert.IsTrue(HasGradient(op), $"{op} ({group}) has neither a gradient rule nor a lowering");
     }
+
+    [TestMethod]
+    public void What_has_come_is_taken_from_the_list_of_what_is_missing() => Assert.AreEqual("", string.Join(", ", notYet.Where(HasGradient)));
 
     [TestMethod, DynamicData(nameof(Edges))]
     public void Gradient_stops_where_the_table_says(string op, int input)
@@ -96,10 +95,13 @@ public sealed class ParityTests
             graph.Nodes.Add(new Node(op, "", ["w"], ["y"], "layer/7"));
             graph.Types["y"] = new(ElementType.Float, Shape.Scalar);
             var e = Assert.ThrowsExactly<LiftException>(() => BackwardPass.Run(graph, "y", ["w"]));
-            StringAssert.StartsWith(e.Message, $"{op} 'layer/7'");
-            StringAssert.Contains(e.Message, "eight 'w' needs");
+            StringAssert.Contains(e.Message, $"{op} 'layer/7'");
+            StringAssert.Contains(e.Message, "--freeze 'w'");
         }
     }
+
+    private static bool HasGradient(string op) =>
+        GradientRules.Has(op) || GradientRules.IsConstant(op) || Lowerings.Has(op) || Lowerings.Has(Microsoft + op) || HasAfterReading(op);
 
     /// <summary>True for operators of opset 22 and 23 that reading brings into an older form with a rule.</summary>
     private static bool HasAfterReading(string op)

@@ -107,6 +107,7 @@ internal static class InferenceCases
         new("Gather", [F(2, 3, 4), I(5, 6)], n => n.With("axis", 1L)),
         new("Gather", [F(2, 3, 4), S(-1)], n => n.With("axis", -1L)),
         new("GatherElements", [F(3, 4), I(2, 4)]),
+        new("com.microsoft.GatherND", [F(2, 3, 4), L(1, 2)]),
         new("GatherND", [F(2, 3, 4), I(5, 2)]),
         new("GatherND", [F(2, 3, 4), I(2, 5, 1)], n => n.With("batch_dims", 1L)),
         new("ScatterElements", [F(3, 4), Const(ElementType.Int64, 0, 1) with { Dims = [1, 2] }, F(1, 2)]),

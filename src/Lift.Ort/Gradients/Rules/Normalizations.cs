@@ -17,7 +17,7 @@ internal static class Normalizations
     [Gradient("LayerNormalization")]
     public static Var?[] LayerNormalization(Backward b)
     {
-        Var x = b.X(), scale = b.X(1), mean = b.Out(1), inverse = b.Out(2);
+        Var x = b.X(), scale = b.X(1), mean = b.Out(1).Cast(x.Element), inverse = b.Out(2).Cast(x.Element); // statistics of float64 are float32
         int rank = b.RankOf(x), axis = b.Axis(rank, -1);
         if (axis == rank - 1)
         {
@@ -36,7 +36,7 @@ internal static class Normalizations
     {
         int rank = b.RankOf(b.X());
         if (b.Axis(rank, -1) != rank - 1) throw b.Refuse("only the last axis is supported");
-        Var[] d = b.Graph.AddMany("SimplifiedLayerNormalizationGrad", 2, [b.Dy, b.X(), b.X(1), b.Out(1)], n => n.With("axis", -1L), "com.microsoft");
+        Var[] d = b.Graph.AddMany("SimplifiedLayerNormalizationGrad", 2, [b.Dy, b.X(), b.X(1), b.Out(1).Cast(b.X().Element)], n => n.With("axis", -1L), "com.microsoft");
         return [b.Like(d[0], b.X()), b.Like(d[1], b.X(1))];
     }
 }

@@ -7,7 +7,11 @@ internal static class Shaping
 {
     /// <summary>y = x in another shape ⇒ dx = dy in x's shape</summary>
     [Gradient("Reshape"), Gradient("Flatten"), Gradient("Squeeze"), Gradient("Unsqueeze")]
-    public static Var?[] Reshape(Backward b) => [b.Like(b.Dy.Reshape(b.Dims(b.X())), b.X())];
+    public static Var?[] Reshape(Backward b)
+    {
+        bool empty = b.X().Shape?.Dims.Any(d => d.Value == 0) == true; // a 0 would mean: as in dy
+        return [b.Like(empty ? b.Graph.Add("Reshape", [b.Dy, b.Dims(b.X())], n => n.With("allowzero", 1L)) : b.Dy.Reshape(b.Dims(b.X())), b.X())];
+    }
 
     /// <summary>y = x with axes permuted by p ⇒ dx = dy permuted by p⁻¹</summary>
     [Gradient("Transpose")]

@@ -92,7 +92,7 @@ internal static class Indexing
     static void GatherElements(Inferred n) => n.Y(n.Element(), n.Shape(1));
 
     /// <summary>indices [.., k] pick the leading k axes after <c>batch_dims</c>.</summary>
-    [Infers("GatherND")]
+    [Infers("GatherND", "com.microsoft.GatherND")]
     static void GatherND(Inferred n)
     {
         int batch = (int)n.Node.Int("batch_dims");
