@@ -93,6 +93,6 @@ internal sealed class BackwardPass
         string weight = weights.FirstOrDefault(w => new BackwardPass(graph, [w]).active.Overlaps(node.Reads)) ?? weights.First();
         if (LoweredGraph.WhyNot(graph, node) is { } reason) return new($"{reason} Weight '{weight}' needs its gradient: freeze that weight (--freeze '{weight}'), or export the model without this operator.");
         return new($"No gradient rule for {node}, which weight '{weight}' needs. Freeze that weight (--freeze '{weight}'), or export the model without this operator. "
-            + $"Rules exist for: {string.Join(", ", GradientRules.Operators)}.");
+            + "docs/operators.md lists the operators that have one; lift inspect names every node that stands in the way.");
     }
 }

@@ -19,7 +19,8 @@ internal sealed partial class SparseSoftmaxCrossEntropy(bool mean) : FloatKernel
 {
     public static readonly OperatorSchema Schema = new(
         "SparseSoftmaxCrossEntropy", ["logits: T", "label: L", "weight?: T"], ["Y: T", "log_prob?: T"],
-        n => new SparseSoftmaxCrossEntropy(SoftmaxCrossEntropyLossInternal.Reduction(n) == LossReduction.Mean)) { Domain = "" };
+        n => new SparseSoftmaxCrossEntropy(SoftmaxCrossEntropyLossInternal.Reduction(n) == LossReduction.Mean))
+    { Domain = "" };
 }
 
 /// <summary>dx = (softmax(x) − onehot(label)) · w · dy, divided by Σ w for "mean".</summary>
@@ -27,7 +28,8 @@ internal sealed partial class SparseSoftmaxCrossEntropyGrad(bool mean) : FloatKe
 {
     public static readonly OperatorSchema Schema = new(
         "SparseSoftmaxCrossEntropyGrad", ["dY: T", "log_prob: T", "label: L", "weight?: T"], ["d_logits: T"],
-        n => new SparseSoftmaxCrossEntropyGrad(SoftmaxCrossEntropyLossInternal.Reduction(n) == LossReduction.Mean)) { Domain = "" };
+        n => new SparseSoftmaxCrossEntropyGrad(SoftmaxCrossEntropyLossInternal.Reduction(n) == LossReduction.Mean))
+    { Domain = "" };
 }
 
 /// <summary>loss = −Σ w[t] · x[t] over labels t that are not <c>ignore_index</c>, x [N, C, d…] being log-probabilities; "mean" divides by Σ w[t].</summary>

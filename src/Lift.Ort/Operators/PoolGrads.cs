@@ -13,7 +13,8 @@ internal sealed partial class MaxPoolGrad(long[]? declared) : FloatKernel
 internal sealed partial class AveragePoolGrad(long[]? declared, WindowAttributes window, bool countPadding) : FloatKernel
 {
     public static readonly OperatorSchema Schema = new(
-        "AveragePoolGrad", ["dY: T"], ["dX: T"], n => new AveragePoolGrad(n.OutputDims(0), WindowAttributes.Of(n), n.Int("count_include_pad", 0) != 0)) { Domain = "" };
+        "AveragePoolGrad", ["dY: T"], ["dX: T"], n => new AveragePoolGrad(n.OutputDims(0), WindowAttributes.Of(n), n.Int("count_include_pad", 0) != 0))
+    { Domain = "" };
 }
 
 /// <summary>What pools share.</summary>

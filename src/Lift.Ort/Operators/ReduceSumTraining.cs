@@ -4,7 +4,8 @@ namespace Lift.Ort.Operators;
 internal sealed partial class ReduceSumTraining(bool keepDims, bool noneWhenEmpty) : FloatKernel
 {
     public static readonly OperatorSchema Schema = new(
-        "ReduceSumTraining", ["data: T", "axes: int64"], ["reduced: T"], n => new ReduceSumTraining(n.Int("keepdims", 1) != 0, n.Int("noop_with_empty_axes", 0) != 0)) { OnCuda = true, HostInputs = [1] };
+        "ReduceSumTraining", ["data: T", "axes: int64"], ["reduced: T"], n => new ReduceSumTraining(n.Int("keepdims", 1) != 0, n.Int("noop_with_empty_axes", 0) != 0))
+    { OnCuda = true, HostInputs = [1] };
 }
 
 /// <summary>The axes along which the gradients of two broadcast operands must be summed.</summary>

@@ -4,7 +4,8 @@ namespace Lift.Ort.Operators;
 internal sealed partial class ScaledSum(float[] scales) : FloatKernel
 {
     public static readonly OperatorSchema Schema = new(
-        "ScaledSum", ["input_0: T", "input_1: T", "input_2?: T"], ["output: T"], n => new ScaledSum(Scales(n))) { InPlace = 0 };
+        "ScaledSum", ["input_0: T", "input_1: T", "input_2?: T"], ["output: T"], n => new ScaledSum(Scales(n)))
+    { InPlace = 0 };
 
     public static float[] Scales(NodeAttributes n) => [n.Float("scale_0", 0), n.Float("scale_1", 0), n.Float("scale_2", 0)];
 }

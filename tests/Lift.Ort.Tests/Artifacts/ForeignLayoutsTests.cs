@@ -198,7 +198,10 @@ public sealed class ForeignLayoutsTests
         for (int i = 0; i < optimizer.Input.Count; i++) if (optimizer.Input[i] == "gradients") optimizer.Input[i] = "clipped";
         model.Graph.Node.Insert(0, new NodeProto
         {
-            OpType = "InplaceClipGradNorm", Domain = "com.microsoft", Input = { "gradients" }, Output = { "clipped" },
+            OpType = "InplaceClipGradNorm",
+            Domain = "com.microsoft",
+            Input = { "gradients" },
+            Output = { "clipped" },
             Attribute = { new AttributeProto { Name = "max_norm", Type = AttributeProto.Types.AttributeType.Float, F = maxNorm } },
         });
     }

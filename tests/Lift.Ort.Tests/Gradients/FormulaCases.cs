@@ -27,7 +27,7 @@ internal static class FormulaCases
         ["Einsum"] =
         [
             Product("...i,...j->...ij", [2, 3], [2, 4]), Product("...ij,...jk->...ik", [2, 3, 4], [2, 4, 2]), Product("...ij,jk", [2, 3, 4], [4, 2]), Product("i...,i...->...", [3, 2, 2], [3, 2, 2]), Product("...i->...", [2, 3, 4]), Product("b...d->d...b", [2, 3, 4]),
-            Product("...ij,...jk->...ik", [2, 1, 3, 4], [1, 5, 4, 2]), Product("...i,...i->...i", [3, 2], [1, 2]), 
+            Product("...ij,...jk->...ik", [2, 1, 3, 4], [1, 5, 4, 2]), Product("...i,...i->...i", [3, 2], [1, 2]),
             Product("ii->i", [3, 3]), Product("ii->", [3, 3]), Product("ii", [3, 3]), Product("iij->ij", [2, 2, 3]), Product("bii->b", [2, 3, 3]), Product("iij,jk->ik", [2, 2, 3], [3, 2]), Product("iji->j", [2, 3, 2]), Product("iii->i", [2, 2, 2]),
             Product("ij,kl->", [2, 3], [2, 2]), Product(" i j , j k -> k i ", [2, 3], [3, 2]), Product("bhid,bhjd,bhj->bhi", [1, 2, 3, 2], [1, 2, 4, 2], [1, 2, 4]), Product("i,j,k->kij", [2], [3], [2]), Product("Aa,aB->AB", [2, 3], [3, 2]), Product("ij->", [2, 3]), Product("->", Array.Empty<long>()),
         ],

@@ -56,7 +56,8 @@ internal static class ResamplingCases
             {
                 n.With("mode", mode).With("coordinate_transformation_mode", coordinates);
                 more?.Invoke(n);
-            }, Opset: 19) { Vary = [0] };
+            }, Opset: 19)
+            { Vary = [0] };
             foreach (string rounding in new[] { "round_prefer_floor", "round_prefer_ceil", "floor", "ceil" })
             {
                 yield return Of("nearest", [F([1, 2, 3, 4]), null, Scales(1, 1, 2, 2.5f)], n => n.With("nearest_mode", rounding));

@@ -121,6 +121,7 @@ internal static partial class LoweringCases
         {
             n.With("max_distance", (long)far);
             if (both) n.With("is_bidirectional", 1L);
-        }) { Known = [(0, 0)], Expected = () => new Dictionary<string, float[]> { ["y"] = expected } };
+        })
+        { Known = [(0, 0)], Expected = () => new Dictionary<string, float[]> { ["y"] = expected } };
     }
 }

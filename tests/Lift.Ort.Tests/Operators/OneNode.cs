@@ -1,6 +1,6 @@
 using Google.Protobuf;
-using Lift.Ort.Onnx;
 using Lift.Ort.Devices;
+using Lift.Ort.Onnx;
 using Lift.Ort.Operators;
 using Lift.Ort.Sparse;
 using Microsoft.ML.OnnxRuntime;

@@ -4,8 +4,8 @@ using Lift.Ort.Devices;
 using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
 using Lift.Ort.Sessions;
-using Lift.Ort.Training;
 using Lift.Ort.Tests.Sessions;
+using Lift.Ort.Training;
 
 namespace Lift.Ort.Tests.Training;
 
