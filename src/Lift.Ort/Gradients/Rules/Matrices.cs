@@ -97,6 +97,7 @@ internal static class Matrices
     public static Var Swap(Backward b, Var x)
     {
         int rank = b.RankOf(x);
+        if (rank < 2) throw b.Refuse($"'{x.Name}' {x.Shape} is no matrix");
         long[] permutation = [.. Enumerable.Range(0, rank).Select(i => (long)i)];
         (permutation[rank - 2], permutation[rank - 1]) = (permutation[rank - 1], permutation[rank - 2]);
         return x.Transpose(permutation);
