@@ -9,9 +9,12 @@ namespace Lift.Ort.Cli;
 /// </summary>
 internal abstract class LiftCommand : Command
 {
-    public static readonly Option<bool> Json = new("--json") { Description = "Write the result as one line of JSON to standard output, for scripts.", Recursive = true };
-
-    public static readonly Option<bool> Quiet = new("--quiet") { Description = "Write nothing to standard error but mistakes.", Recursive = true };
+    /// <summary>The options of every command; a new pair for each command line, since an option remembers every tree that it was ever part of.</summary>
+    public static Option<bool>[] Shared() =>
+    [
+        new("--json") { Description = "Write the result as one line of JSON to standard output, for scripts.", Recursive = true },
+        new("--quiet") { Description = "Write nothing to standard error but mistakes.", Recursive = true },
+    ];
 
     /// <param name="name">The word after <c>lift</c>.</param>
     /// <param name="description">What it does, in words that a newcomer knows.</param>
@@ -47,7 +50,7 @@ internal abstract class LiftCommand : Command
         }
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal);
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal);
-        Run(line, new Output(output, error, line.GetValue(Json), line.GetValue(Quiet)), stop.Token);
+        Run(line, new Output(output, error, line.GetValue<bool>("--json"), line.GetValue<bool>("--quiet")), stop.Token);
         return 0;
     }
 }

@@ -47,8 +47,7 @@ internal static class LiftProgram
     internal static RootCommand Root()
     {
         var root = new RootCommand("Fine-tunes exported ONNX models with LIFT in a stock ONNX Runtime, without Python.");
-        root.Add(LiftCommand.Json);
-        root.Add(LiftCommand.Quiet);
+        foreach (Option<bool> shared in LiftCommand.Shared()) root.Add(shared);
         foreach (Command command in Commands()) root.Add(command);
         root.Options.OfType<HelpOption>().Single().Action = new HelpWithExample();
         return root;
