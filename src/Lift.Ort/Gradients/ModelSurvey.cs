@@ -22,7 +22,7 @@ public sealed record ModelSurvey(Graph Graph, string? Scored, IReadOnlyList<Surv
         var catalog = WeightCatalog.Find(lowered, scored);
         var reaching = scored is null ? [] : BackwardPass.Reaching(lowered, scored);
         var lacking = new List<LackingRule>();
-        foreach (Node node in lowered.Nodes.Where(n => n.Outputs.Any(reaching.Contains) && !GradientRules.Has(n.Operator) && !GradientRules.IsConstant(n.Operator)))
+        foreach (Node node in lowered.Nodes.Where(n => n.Outputs.Any(reaching.Contains) && !GradientRules.Has(n.Operator) && !GradientRules.IsConstant(n.Operator)).ToArray())
         {
             var above = node.Outputs.Where(reaching.Contains).SelectMany(o => BackwardPass.Reaching(lowered, o)).ToHashSet();
             string[] waiting = [.. catalog.Where(w => w.Kind != WeightKind.Statistics && above.Contains(w.Name)).Select(w => w.Name)];

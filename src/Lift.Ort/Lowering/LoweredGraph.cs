@@ -31,8 +31,9 @@ public static class LoweredGraph
     }
 
     /// <summary>Why <see cref="Of"/> leaves a node of a graph as it is; null where it has no lowering, or is lowered.</summary>
+    /// <param name="graph">What <see cref="Of"/> gave back: the node stays in it because its lowering failed, and is tried once more for the reason.</param>
     public static string? WhyNot(Graph graph, Node node) =>
-        Lowerings.Has(node.Operator) ? TryLower(graph.Clone(), node.Clone(), [])?.Message
+        Lowerings.Has(node.Operator) ? TryLower(graph, node.Clone(), [])?.Message
         : Refusals.Of(node.Operator) is { } reason ? $"{node} cannot be trained through: {reason}."
         : Unfolding.WhyNot(graph, node);
 

@@ -16,6 +16,19 @@ __device__ __forceinline__ unsigned key(float score, int order) {
     return order == 0 ? bits << 1 : order == 1 ? ~(bits << 1) : bits ^ ((unsigned)((int)bits >> 31) | 0x80000000u);
 }
 
+// Running sums over the block, each thread's own value included, through `sums` (one place a thread).
+__device__ __forceinline__ unsigned running_sum(unsigned mine, unsigned* sums) {
+    sums[threadIdx.x] = mine;
+    __syncthreads();
+    for (int distance = 1; distance < (int)blockDim.x; distance *= 2) {
+        unsigned before = (int)threadIdx.x >= distance ? sums[threadIdx.x - distance] : 0;
+        __syncthreads();
+        sums[threadIdx.x] += before;
+        __syncthreads();
+    }
+    return sums[threadIdx.x];
+}
+
 extern "C" __global__ void Begin(State* state, unsigned k, unsigned* bin) {
     if (threadIdx.x == 0) state->prefix = 0, state->left = k;
     for (int i = threadIdx.x; i < 4096; i += blockDim.x) bin[i] = 0;
@@ -44,16 +57,8 @@ extern "C" __global__ void PickBin(State* state, unsigned* bin, int pass) {
     unsigned mine = 0, left = state->left, prefix = state->prefix;
     int first = 4095 - 16 * (int)threadIdx.x;
     for (int i = 0; i < 16; i++) mine += bin[first - i];
-    sums[threadIdx.x] = mine;
-    __syncthreads();
-    for (int distance = 1; distance < 256; distance *= 2) {
-        unsigned before = (int)threadIdx.x >= distance ? sums[threadIdx.x - distance] : 0;
-        __syncthreads();
-        sums[threadIdx.x] += before;
-        __syncthreads();
-    }
-    unsigned better = sums[threadIdx.x] - mine;
-    if (better < left && left <= sums[threadIdx.x]) {
+    unsigned sum = running_sum(mine, sums), better = sum - mine;
+    if (better < left && left <= sum) {
         int b = first;
         for (; better + bin[b] < left; b--) better += bin[b];
         state->prefix = pass == 0 ? (unsigned)b : prefix << 10 | (unsigned)b;
@@ -92,15 +97,7 @@ extern "C" __global__ void ScanChunks(unsigned* above, unsigned* equal, int coun
         unsigned* values = which ? equal : above;
         unsigned sum = 0;
         for (int i = start; i < end; i++) sum += values[i];
-        sums[threadIdx.x] = sum;
-        __syncthreads();
-        for (int distance = 1; distance < 1024; distance *= 2) {
-            unsigned before = (int)threadIdx.x >= distance ? sums[threadIdx.x - distance] : 0;
-            __syncthreads();
-            sums[threadIdx.x] += before;
-            __syncthreads();
-        }
-        unsigned before = sums[threadIdx.x] - sum;
+        unsigned before = running_sum(sum, sums) - sum;
         for (int i = start; i < end; i++) { unsigned value = values[i]; values[i] = before; before += value; }
         __syncthreads();
     }
@@ -110,15 +107,7 @@ extern "C" __global__ void ScanChunks(unsigned* above, unsigned* equal, int coun
 extern "C" __global__ void EmitPositions(const float* score, long long n, int order, const State* state, const unsigned* above, const unsigned* equal, int* position) {
     __shared__ unsigned sums[256];
     unsigned threshold = state->prefix, ties = state->left, mine = count_mine(score, n, order, threshold);
-    sums[threadIdx.x] = mine;
-    __syncthreads();
-    for (int distance = 1; distance < 256; distance *= 2) {
-        unsigned before = (int)threadIdx.x >= distance ? sums[threadIdx.x - distance] : 0;
-        __syncthreads();
-        sums[threadIdx.x] += before;
-        __syncthreads();
-    }
-    unsigned before = sums[threadIdx.x] - mine;
+    unsigned before = running_sum(mine, sums) - mine;
     unsigned greater = above[blockIdx.x] + (before & 0xffffu), same = equal[blockIdx.x] + (before >> 16);
     long long start = (long long)blockIdx.x * CHUNK + threadIdx.x * PER_THREAD;
     for (int i = 0; i < PER_THREAD; i++)

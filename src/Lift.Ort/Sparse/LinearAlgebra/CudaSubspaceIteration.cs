@@ -20,8 +20,6 @@ internal readonly record struct SubspaceShape(int Rows, int Columns, int Rank, i
 /// </summary>
 internal sealed unsafe class CudaSubspaceIteration
 {
-    private const double DynamicRange = 1e7; // of float32: a higher filter would drown all but the top directions
-    private const int MaxDegree = 10;
     private const double Shift = 1e-15; // of the trace, so that no Cholesky factorization fails for rounding alone
     private const string File = "LowRank";
 
@@ -135,7 +133,7 @@ internal sealed unsafe class CudaSubspaceIteration
         for (int i = 0; i < s.Count; i++)
         {
             if (!open[i]) continue;
-            degree[i] = Degree(i, out double a);
+            degree[i] = ChebyshevFilter.Degree(ritz[i].AsSpan(0, s.Q), s.Rank, Bounds[i], options.Tolerance, Outers[i] == 0 && startedWarm, out double a);
             scale[i] = (float)(2 / a);
         }
         fixed (float* from = scale) device.Upload((byte*)from, scales, s.Count * sizeof(float));
@@ -150,25 +148,6 @@ internal sealed unsafe class CudaSubspaceIteration
         (y, next) = (next, y);
 
         void Step(nint y0, nint y1, int step) => device.Launch(File, "Chebyshev", null, Grid.For(Block * s.Count, 4), y0, y1, z, scales, degrees, step, Block, Block * s.Count);
-    }
-
-    /// <summary>As <see cref="SubspaceIteration"/> chooses it: what float32's range allows, no more than the bound needs.</summary>
-    private int Degree(int i, out double a)
-    {
-        double[] t = ritz[i];
-        a = Math.Max(t[s.Q - 1], 1e-7 * t[0]);
-        double last = Growth(t[s.Rank - 1] / a), growth = Growth(t[0] / a) / last;
-        double margin = Outers[i] == 0 && startedWarm ? 1.4 : 2;
-        double needed = margin * Math.Log(2 * Bounds[i] / options.Tolerance) / Math.Log(last);
-        int degree = 1;
-        while (degree < MaxDegree && degree < needed && Math.Pow(growth, degree + 1) <= DynamicRange) degree++;
-        return degree;
-    }
-
-    private static double Growth(double x)
-    {
-        double t = 2 * x - 1;
-        return t + Math.Sqrt(Math.Max(0, t * t - 1));
     }
 
     /// <summary>y ← an orthonormal basis of its columns, and the same in float64: CholeskyQR, the first of several passes shifted.</summary>

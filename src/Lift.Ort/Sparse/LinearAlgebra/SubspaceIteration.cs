@@ -10,8 +10,6 @@ namespace Lift.Ort.Sparse.LinearAlgebra;
 /// </summary>
 internal sealed unsafe class SubspaceIteration
 {
-    private const double DynamicRange = 1e7; // of float32: a higher filter would drown all but the top directions
-    private const int MaxDegree = 10;
     private const int PanelRows = 256;
 
     private readonly CpuDevice device;
@@ -140,7 +138,7 @@ internal sealed unsafe class SubspaceIteration
     /// <summary>y ← T_d(2G/a − I)·y with a = θ_q: damps everything below θ_q, amplifies what is above; z = G·y is there already.</summary>
     private void Filter()
     {
-        int degree = Degree(out double a);
+        int degree = ChebyshevFilter.Degree(theta.AsSpan(0, q), rank, Bound, options.Tolerance, Outers == 0 && startedWarm, out double a);
 
         float scale = (float)(4 / a), half = (float)(2 / a);
         float* from = (float*)g.Data, to = (float*)filter.Data;
@@ -160,28 +158,6 @@ internal sealed unsafe class SubspaceIteration
             (y, z, next) = (z, next, y);
         }
         (y, z) = (z, y);
-    }
-
-    /// <summary>
-    /// The largest degree that float32's range allows, but no more than the bound needs to pass: each degree divides it by about the growth
-    /// at θ_r, as it amplifies that direction and not those below a.
-    /// </summary>
-    private int Degree(out double a)
-    {
-        a = Math.Max(theta[q - 1], 1e-7 * theta[0]);
-        double last = Growth(theta[rank - 1] / a), growth = Growth(theta[0] / a) / last;
-        double margin = Outers == 0 && startedWarm ? 1.4 : 2; // otherwise a degree gains less: θ_q is not settled yet, or what is left lies close to it
-        double needed = margin * Math.Log(2 * Bound / options.Tolerance) / Math.Log(last);
-        int degree = 1;
-        while (degree < MaxDegree && degree < needed && Math.Pow(growth, degree + 1) <= DynamicRange) degree++;
-        return degree;
-    }
-
-    /// <summary>Growth per degree of the Chebyshev polynomial at x·a, with its damped interval at 0 … a.</summary>
-    private static double Growth(double x)
-    {
-        double t = 2 * x - 1;
-        return t + Math.Sqrt(Math.Max(0, t * t - 1));
     }
 
     /// <summary>y ← an orthonormal basis of its columns, by CholeskyQR with the small factor in float64.</summary>
