@@ -41,7 +41,7 @@ internal sealed class TrainCommand : LiftCommand
     private readonly Option<int> filterRank = Number("--filter-rank", "Rank of the approximation whose largest entries are trained.", defaults.FilterRank);
     private readonly Option<int> interval = Number("--interval", "Steps between choices of entries; 0: choose once.", defaults.Interval);
     private readonly Option<int> seed = Choices.Seed(defaults.Seed);
-    private readonly Option<AdamWForm?> form = new("--form") { Description = "How AdamW is written: hf or torch; torch for selection full and hf otherwise where not given.", HelpName = "hf|torch" };
+    private readonly Option<AdamWForm?> form = new("--form") { Description = "How AdamW is written, hf or torch, or sgd for gradient descent; where not given: that of a folder made elsewhere, else torch for selection full and hf otherwise.", HelpName = "hf|torch|sgd" };
     private readonly Option<double> beta1 = Number("--beta1", "Decay of the first moment.", adamW.Beta1);
     private readonly Option<double> beta2 = Number("--beta2", "Decay of the second moment.", adamW.Beta2);
     private readonly Option<double> epsilon = Number("--epsilon", "AdamW's epsilon.", adamW.Epsilon);
@@ -79,9 +79,11 @@ internal sealed class TrainCommand : LiftCommand
     {
         string folder = line.GetValue(run)!, artifacts = Path.GetFullPath(line.GetValue(directory)!);
         using IDevice chosen = Ort.Devices.Device.Open(line.GetValue(device)!);
-        using TrainingRun training = line.GetValue(resume) ? TrainingRun.Resume(folder, chosen, artifacts) : TrainingRun.Start(folder, SettingsOf(line, artifacts), chosen, line.GetValue(force));
+        OptimizerRecipe? recipe = line.GetValue(resume) ? null : RecipeOf(line, artifacts);
+        using TrainingRun training = line.GetValue(resume) ? TrainingRun.Resume(folder, chosen, artifacts) : TrainingRun.Start(folder, SettingsOf(line, artifacts, recipe), chosen, line.GetValue(force));
         LogFolder = training.Folder.FullPath;
         Tell(training, output);
+        if (recipe is not null) output.Note($"Optimizer of the folder: {Outcome.Describe(training)}{Overridden(line)}.");
 
         bool done = TrainProgress.Show(training, output.Console, stop);
         if (!done) throw new OperationCanceledException($"Stopped after step {training.Trainer.Step} of {training.Trainer.Steps}, saved; go on with: lift train {line.GetValue(directory)} -o {folder} --resume");
@@ -100,7 +102,49 @@ internal sealed class TrainCommand : LiftCommand
         if (training.Trainer.Step > 0) output.Note($"Goes on after step {training.Trainer.Step} of {training.Trainer.Steps}.");
     }
 
-    private RunSettings SettingsOf(ParseResult line, string artifacts) => new(
+    private Option[] OptimizerOptions => [form, beta1, beta2, epsilon, weightDecay, clip, clipValue, lr, schedule, warmup];
+
+    /// <summary>"; from the command line: --beta2", or nothing.</summary>
+    private string Overridden(ParseResult line)
+    {
+        string[] given = [.. OptimizerOptions.Where(o => Given(line, o)).Select(o => o.Name)];
+        return given.Length == 0 ? "" : $"; from the command line: {string.Join(", ", given)}";
+    }
+
+    /// <summary>What the folder's own optimizer model says, where another program made it; an optimizer that cannot be run does not matter to who chooses one.</summary>
+    private OptimizerRecipe? RecipeOf(ParseResult line, string artifacts)
+    {
+        try
+        {
+            return OptimizerRecipe.OfOthers(artifacts);
+        }
+        catch (LiftException) when (Given(line, form))
+        {
+            return null;
+        }
+    }
+
+    private static bool Given(ParseResult line, Option option) => line.GetResult(option) is { Implicit: false };
+
+    private static T Value<T>(ParseResult line, Option<T> option, T otherwise) => Given(line, option) ? line.GetValue(option)! : otherwise;
+
+    /// <summary>The folder's recipe, or our defaults, with what the command line says in its place.</summary>
+    private AdamWOptions OptimizerOf(ParseResult line, OptimizerRecipe? recipe)
+    {
+        AdamWOptions start = recipe is null ? new() { Form = line.GetValue(selection) == "full" ? AdamWForm.Torch : AdamWForm.Hf } : AdamWOptions.Of(recipe);
+        return start with
+        {
+            Form = line.GetValue(form) ?? start.Form,
+            Beta1 = Value(line, beta1, start.Beta1),
+            Beta2 = Value(line, beta2, start.Beta2),
+            Epsilon = Value(line, epsilon, start.Epsilon),
+            WeightDecay = Value(line, weightDecay, start.WeightDecay),
+            ClipNorm = Value(line, clip, start.ClipNorm),
+            ClipValue = Value(line, clipValue, start.ClipValue),
+        };
+    }
+
+    private RunSettings SettingsOf(ParseResult line, string artifacts, OptimizerRecipe? recipe) => new(
         artifacts,
         Path.GetFullPath(line.GetValue(data)!),
         line.GetValue(tokenizer) is "bytes" or "none" ? line.GetValue(tokenizer)! : Path.GetFullPath(line.GetValue(tokenizer)!),
@@ -119,9 +163,9 @@ internal sealed class TrainCommand : LiftCommand
             Epochs = line.GetValue(epochs),
             Accumulate = line.GetValue(accumulate),
             Average = line.GetValue(average),
-            LearningRate = line.GetValue(lr),
-            Schedule = line.GetValue(schedule),
-            Warmup = line.GetValue(warmup),
+            LearningRate = Value(line, lr, recipe?.LearningRate ?? defaults.LearningRate),
+            Schedule = Value(line, schedule, recipe?.LearningRate is null ? defaults.Schedule : ScheduleKind.Constant), // a rate that is built in stays as it is
+            Warmup = Value(line, warmup, recipe?.LearningRate is null ? defaults.Warmup : 0),
             Selection = line.GetValue(selection)!,
             Budget = line.GetValue(rank) is { } r ? Budget.RankMatched(r) : Budget.Density(line.GetValue(density) ?? defaults.Budget.Fraction!.Value),
             FilterRank = line.GetValue(filterRank),
@@ -131,22 +175,13 @@ internal sealed class TrainCommand : LiftCommand
             LossScale = line.GetValue(lossScale)!,
             SaveEvery = line.GetValue(saveEvery),
             ValidateEvery = line.GetValue(validateEvery),
-            Optimizer = new()
-            {
-                Form = line.GetValue(form) ?? (line.GetValue(selection) == "full" ? AdamWForm.Torch : AdamWForm.Hf),
-                Beta1 = line.GetValue(beta1),
-                Beta2 = line.GetValue(beta2),
-                Epsilon = line.GetValue(epsilon),
-                WeightDecay = line.GetValue(weightDecay),
-                ClipNorm = line.GetValue(clip),
-                ClipValue = line.GetValue(clipValue),
-            },
+            Optimizer = OptimizerOf(line, recipe),
         });
 
     private static Option<T> Number<T>(string name, string description, T value) => new(name) { Description = description, DefaultValueFactory = _ => value };
 
     /// <summary>What <c>--json</c> prints.</summary>
-    private sealed record Outcome(string Run, int Step, int Steps, float FirstLoss, float Loss, double? ValidationLoss, IReadOnlyDictionary<string, double>? Metrics, long Tokens, long Entries, string Checkpoint)
+    private sealed record Outcome(string Run, int Step, int Steps, float FirstLoss, float Loss, double? ValidationLoss, IReadOnlyDictionary<string, double>? Metrics, long Tokens, long Entries, string Checkpoint, string Optimizer)
     {
         /// <summary>The metrics on the validation rows for people: "; validation accuracy 0.93, f1 0.91".</summary>
         internal string Words => ValidationLoss is not { } loss ? ""
@@ -158,7 +193,17 @@ internal sealed class TrainCommand : LiftCommand
             StepDone[] steps = [.. log.OfType<StepDone>()];
             Validated? held = log.OfType<Validated>().LastOrDefault();
             return new(training.Folder.FullPath, training.Trainer.Step, training.Trainer.Steps, steps[0].Loss, steps[^1].Loss, held?.ValidationLoss, held?.Metrics,
-                training.Trainer.Tokens, training.Trainer.Masks.Sum(m => m.Length), training.Folder.CheckpointPath);
+                training.Trainer.Tokens, training.Trainer.Masks.Sum(m => m.Length), training.Folder.CheckpointPath, Describe(training));
+        }
+
+        /// <summary>"AdamW (form hf, beta1 0.9, beta2 0.999, epsilon 1E-06, weight decay 0), clip 1, lr 0.0002 constant"</summary>
+        public static string Describe(TrainingRun training)
+        {
+            TrainingOptions o = training.Folder.Settings.Training;
+            AdamWOptions w = o.AdamW;
+            string rule = w.Form == AdamWForm.Sgd ? FormattableString.Invariant($"gradient descent (weight decay {w.WeightDecay:G6})")
+                : FormattableString.Invariant($"AdamW (form {w.Form.ToString().ToLowerInvariant()}, beta1 {w.Beta1:G6}, beta2 {w.Beta2:G6}, epsilon {w.Epsilon:G6}, weight decay {w.WeightDecay:G6}{(w.BiasCorrection ? "" : ", no bias correction")})");
+            return FormattableString.Invariant($"{rule}{(w.ClipNorm > 0 ? $", clip {w.ClipNorm:G6}" : "")}, lr {o.LearningRate:G6} {o.Schedule.ToString().ToLowerInvariant()}");
         }
     }
 }

@@ -22,7 +22,7 @@ public sealed class ArtifactFolder
         prefix = ForeignLayouts.Prefix(Directory);
         TrainingModel = ReadModel(ArtifactNames.TrainingModel) ??
             throw new LiftException($"'{directory}' holds no {ArtifactNames.TrainingModel}; make the folder with `lift prepare`.");
-        ForeignLayouts.Check(Path(ArtifactNames.Checkpoint));
+        ForeignLayouts.Check(Path(ArtifactNames.Checkpoint), prefix);
         Checkpoint = CheckpointFile.Read(Path(ArtifactNames.Checkpoint));
         string record = Path(ArtifactNames.Record);
         Record = File.Exists(record) ? ArtifactRecord.Read(record) : RecordOfOthers.Derive(TrainingModel, Checkpoint);

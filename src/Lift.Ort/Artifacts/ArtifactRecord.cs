@@ -49,6 +49,10 @@ public sealed record ArtifactRecord
     /// <summary>Number of classes (the vocabulary of a language model) where the loss takes class labels; null elsewhere.</summary>
     public long? Classes { get; init; }
 
+    /// <summary>The input that takes the labels: <c>labels</c>, and what it is called in folders of other makers.</summary>
+    [JsonIgnore]
+    public string Labels { get; init; } = ArtifactNames.Labels;
+
     /// <summary>User inputs in the order of the training model, <c>labels</c> last.</summary>
     public IReadOnlyList<string> Inputs { get; init; } = [];
 

@@ -12,6 +12,10 @@ internal static class FolderCheck
         string model = folder.Path(ArtifactNames.TrainingModel);
         if (folder.TrainingModel.Graph.Output.All(o => o.Name != folder.Record.LossOutput))
             throw new LiftException($"'{model}' has no output '{folder.Record.LossOutput}' for the loss; prepare the model again.");
+        ValueInfoProto loss = folder.TrainingModel.Graph.Output.First(o => o.Name == folder.Record.LossOutput);
+        var free = inputs.User.SelectMany(v => v.Type.Shape?.Dims ?? []).Select(d => d.Symbol).ToHashSet();
+        if (TrainingInputs.Value(loss).Type is { Shape: { } many } && many.Dims.Any(d => d.Value > 1 || (d.Symbol is { } symbol && free.Contains(symbol))))
+            throw new LiftException($"The loss '{loss.Name}' of '{model}' has the shape {many}, but a step of training needs one number: generate the artifacts with a loss of reduction mean or sum.");
         if (folder.Record.Inputs.FirstOrDefault(i => !declared.Contains(i)) is { } lost)
             throw new LiftException($"'{model}' has no input '{lost}', which {ArtifactNames.Record} names; the files are not of one folder: prepare the model again.");
 

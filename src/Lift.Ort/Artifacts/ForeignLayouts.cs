@@ -22,7 +22,7 @@ internal static class ForeignLayouts
 
     /// <summary>Explains what lies in a checkpoint's place where it is no checkpoint of ONNX Runtime 1.16 or later.</summary>
     /// <exception cref="LiftException">It is none; one sentence says what it is, and the way out.</exception>
-    public static void Check(string checkpoint)
+    public static void Check(string checkpoint, string prefix)
     {
         if (Directory.Exists(checkpoint))
         {
@@ -36,6 +36,8 @@ internal static class ForeignLayouts
             throw new LiftException($"'{sequence}' belongs to a checkpoint of ONNX Runtime 1.13 to 1.15, a layout that later releases do not read either: {Again}.");
         if (!File.Exists(checkpoint) && Directory.EnumerateFiles(folder, "*.ckpt").Concat(Directory.EnumerateDirectories(folder, "*.ckpt")).FirstOrDefault() is { } other)
             throw new LiftException($"There is no '{checkpoint}', but '{other}': name it {Path.GetFileName(checkpoint)} if ONNX Runtime's training API wrote it.");
+        if (!File.Exists(checkpoint) && File.Exists(Path.Combine(folder, prefix + "nominal_checkpoint")))
+            throw new LiftException($"There is no '{checkpoint}', only a nominal checkpoint, which names the parameters without their values: copy the checkpoint that generate_artifacts wrote beside it.");
         if (File.Exists(checkpoint) && What(checkpoint) is { } what) throw new LiftException($"'{checkpoint}' is {what}, not a checkpoint of ONNX Runtime's training API: {Again}.");
     }
 

@@ -21,6 +21,15 @@ public sealed record OptimizerRecipe(
     OptimizerKind Kind, float Beta1 = 0.9f, float Beta2 = 0.999f, float Epsilon = 1e-8f, float WeightDecay = 0.01f, bool CorrectBias = true, int Mode = 0,
     float? MaxNorm = null, float? LearningRate = null)
 {
+    /// <summary>The recipe of a folder that another program made; null for folders of ours and where there is no optimizer model.</summary>
+    /// <exception cref="LiftException">The folder cannot be opened, or holds another optimizer.</exception>
+    public static OptimizerRecipe? OfOthers(string directory)
+    {
+        if (File.Exists(Path.Combine(directory, ArtifactNames.Record))) return null;
+        ArtifactFolder folder = ArtifactFolder.Open(directory);
+        return folder.Record.Source is null && folder.OptimizerModel is not null ? Of(folder) : null;
+    }
+
     /// <summary>Reads the folder's optimizer model.</summary>
     /// <exception cref="LiftException">The folder has none, or it holds an optimizer other than AdamWOptimizer and SGDOptimizerV2.</exception>
     public static OptimizerRecipe Of(ArtifactFolder folder) => Of(
@@ -32,7 +41,7 @@ public sealed record OptimizerRecipe(
         NodeProto[] nodes = [.. model.Graph.Node];
         NodeProto[] optimizers = [.. nodes.Where(n => n.OpType.Contains("Optimizer"))];
         if (optimizers is not [var node] || node.OpType is not ("AdamWOptimizer" or "SGDOptimizerV2"))
-            throw new LiftException($"'{path}' holds {(optimizers.Length == 0 ? "no optimizer" : string.Join(", ", optimizers.Select(o => o.OpType)))}; one AdamWOptimizer or SGDOptimizerV2 can be run: export the artifacts with one of them.");
+            throw new LiftException($"'{path}' holds {(optimizers.Length == 0 ? "no optimizer" : string.Join(", ", optimizers.Select(o => o.OpType)))}; one AdamWOptimizer or SGDOptimizerV2 can be run: export the artifacts with one of them, or choose with lift train --form hf, torch or sgd.");
         NodeProto? clip = nodes.FirstOrDefault(n => n.OpType == "InplaceClipGradNorm");
         float? rate = model.Graph.Initializer.FirstOrDefault(i => i.Name == node.Input[0]) is { } built ? Onnx.Reading.TensorReader.Copy(built, built.Name, $"'{path}'").ToFloats()[0] : null;
         return new(

@@ -16,6 +16,7 @@ internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions
         bool compared = rows.Length > examples.Count;
         AddLabels(values, compared ? examples : rows, compared ? examples.Count : count, length);
 
+        if (options.LabelsInput != Batch.LabelsName && values.TryGetValue(Batch.LabelsName, out Tensor? labels)) values[options.LabelsInput] = labels.Rename(options.LabelsInput);
         bool text = length > 0;
         return new Batch(values, examples.Count, text ? rows.Sum(r => (long)r.Ids.Length) : rows.Length, compared ? examples.Count : rows.Sum(r => (long)r.CountLabels(options.Shifted)))
         {

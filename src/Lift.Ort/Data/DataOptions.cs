@@ -47,6 +47,13 @@ public sealed record DataOptions
     /// <summary>Field with the text, or several with commas between them (two texts read together; anchor, positive, negative); default: the names that published data sets use.</summary>
     public string? TextField { get; init; }
 
+    /// <summary>The model's input that takes the labels; default <c>labels</c>. Models of other programs call it <c>target</c> and otherwise.</summary>
+    public string LabelsInput { get; init; } = Data.Batch.LabelsName;
+
+    /// <summary>A model's inputs with the one of the labels under its usual name.</summary>
+    internal IReadOnlyList<Onnx.GraphValue> Rename(IReadOnlyList<Onnx.GraphValue> inputs) =>
+        LabelsInput == Data.Batch.LabelsName ? inputs : [.. inputs.Select(i => i.Name == LabelsInput ? i with { Name = Data.Batch.LabelsName } : i)];
+
     /// <summary>The fields of <see cref="LabelField"/>, none where it is not set.</summary>
     internal string[] LabelFields => Fields(LabelField);
 

@@ -13,11 +13,11 @@ internal sealed class LabelReader(ModelInputs model, DataOptions options)
     public string? FieldOf(DataRow row)
     {
         if (Array.Find(options.LabelFields, f => !row.Has(f)) is { } absent) throw row.Error($"there is no field '{absent}' (fields: {row.Fields}), which --label-field names.");
-        return options.LabelFields.FirstOrDefault() ?? row.FirstOf(usual);
+        return options.LabelFields.FirstOrDefault() ?? (row.Has(options.LabelsInput) ? options.LabelsInput : row.FirstOf(usual));
     }
 
     /// <summary>True for fields that are read as a label and so never as something else.</summary>
-    public bool IsLabel(string field) => options.LabelFields is { Length: > 0 } own ? own.Contains(field) : usual.Contains(field);
+    public bool IsLabel(string field) => options.LabelFields is { Length: > 0 } own ? own.Contains(field) : field == options.LabelsInput || usual.Contains(field);
 
     /// <summary>The label of the whole row, in the element type and the shape (without the batch axis) that the loss wants.</summary>
     /// <exception cref="LiftException">It is missing, no class, or of the wrong type.</exception>

@@ -21,7 +21,7 @@ internal sealed class BatchCheck(IReadOnlyList<GraphValue> inputs, ArtifactRecor
             if (input.Type.Shape is { } shape) CheckShape(input, shape, value, symbols);
         }
         if (record.RowsPerExample is > 1 and var rows) CheckGroups(batch, rows);
-        if (record.Classes is { } classes && batch.TryGetValue(ArtifactNames.Labels, out Tensor? labels) && labels.Type == ElementType.Int64) CheckLabels(labels, classes);
+        if (record.Classes is { } classes && batch.TryGetValue(record.Labels, out Tensor? labels) && labels.Type == ElementType.Int64) CheckLabels(labels, classes);
     }
 
     private static void CheckShape(GraphValue input, Shape shape, Tensor value, Dictionary<string, (string Input, long Size)> symbols)

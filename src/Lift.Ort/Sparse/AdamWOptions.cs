@@ -1,6 +1,8 @@
+using Lift.Ort.Artifacts;
+
 namespace Lift.Ort.Sparse;
 
-/// <summary>The two ways in which AdamW is written down.</summary>
+/// <summary>The two ways in which AdamW is written down, and gradient descent.</summary>
 public enum AdamWForm
 {
     /// <summary>Hugging Face: ε is added to √v before the bias correction, weight decay after the step. LIFT's published form.</summary>
@@ -8,6 +10,9 @@ public enum AdamWForm
 
     /// <summary>PyTorch: weight decay before the step, v divided by its correction before ε is added.</summary>
     Torch,
+
+    /// <summary>Gradient descent: w −= lr · g, then the weight decay; no moments, so that β and ε have no meaning.</summary>
+    Sgd,
 }
 
 /// <summary>Numbers of AdamW that stay the same through a run. Defaults: the paper's settings for LIFT.</summary>
@@ -36,6 +41,23 @@ public sealed record AdamWOptions
 
     /// <summary>Largest magnitude of one gradient entry, applied after the norm; default 0: no clipping.</summary>
     public double ClipValue { get; init; }
+
+    /// <summary>What an artifact folder's optimizer model says: AdamWOptimizer in both modes, or SGDOptimizerV2, with InplaceClipGradNorm before it where it is there.</summary>
+    public static AdamWOptions Of(OptimizerRecipe recipe) => recipe.Kind == OptimizerKind.Sgd
+        ? new() { Form = AdamWForm.Sgd, ClipNorm = recipe.MaxNorm ?? 0 }
+        : new()
+        {
+            Form = recipe.Mode == 0 ? AdamWForm.Torch : AdamWForm.Hf,
+            Beta1 = recipe.Beta1,
+            Beta2 = recipe.Beta2,
+            Epsilon = recipe.Epsilon,
+            WeightDecay = recipe.WeightDecay,
+            BiasCorrection = recipe.CorrectBias,
+            ClipNorm = recipe.MaxNorm ?? 0,
+        };
+
+    /// <summary>The numbers as the kernels take them: gradient descent is the step m / (√v + ε) with m = g, v = 0 and ε = 1.</summary>
+    internal AdamWOptions ForKernel() => Form != AdamWForm.Sgd ? this : this with { Form = AdamWForm.Hf, Beta1 = 0, Beta2 = 1, Epsilon = 1, BiasCorrection = false };
 
     /// <summary>Checks the numbers, before work starts.</summary>
     /// <exception cref="LiftException">A number lies outside its range; the message names it, its value and the range.</exception>

@@ -15,13 +15,13 @@ public sealed unsafe class FolderOptimizer : IDisposable
     private readonly Optimizer optimizer;
 
     /// <param name="session">Its weights are changed by <see cref="Step"/>; keep it open as long as this object.</param>
-    /// <param name="device">The session's device; SGD needs one whose memory is the host's.</param>
+    /// <param name="device">The session's device.</param>
     /// <exception cref="LiftException">The folder has no optimizer model, or one that cannot be run.</exception>
     public FolderOptimizer(ArtifactFolder folder, TrainingSession session, IDevice device)
     {
         (this.session, Recipe) = (session, OptimizerRecipe.Of(folder));
         Tensor[] weights = [.. session.Slices.Select(s => s.Weight.Value)];
-        optimizer = new Optimizer(device, weights, Options(Recipe));
+        optimizer = new Optimizer(device, weights, AdamWOptions.Of(Recipe));
         optimizer.SetMasks([.. weights.Select(w => new Mask(w.Name, w.Dims, null))]);
         if (folder.Checkpoint.Groups.FirstOrDefault(g => g.Name == ArtifactNames.OptimizerGroup) is { } group) GoOn(group);
     }
@@ -33,44 +33,14 @@ public sealed unsafe class FolderOptimizer : IDisposable
 
     /// <summary>One step with the gradients of the session's last step.</summary>
     /// <param name="learningRate">Of this step; a rate that is built into the model goes before it.</param>
-    public void Step(double learningRate)
-    {
-        double rate = Recipe.LearningRate ?? learningRate;
-        if (Recipe.Kind == OptimizerKind.AdamW) optimizer.Step(session.Gradients, rate);
-        else Descend(rate);
-    }
+    public void Step(double learningRate) => optimizer.Step(session.Gradients, Recipe.LearningRate ?? learningRate);
 
     /// <summary>Steps and moments as a checkpoint holds them, for <see cref="ArtifactFolder.Save"/>.</summary>
     public OptimizerGroup State(double learningRate) => new(ArtifactNames.OptimizerGroup, optimizer.Steps, (float)learningRate, [.. optimizer.Weights.Select((w, i) =>
-        new ParameterMoments(w.Name, Recipe.Kind == OptimizerKind.Sgd ? [Moment("momentum0", w, i, optimizer.Moments.First)]
+        new ParameterMoments(w.Name, Recipe.Kind == OptimizerKind.Sgd ? [Tensor.Empty("momentum0", ElementType.Float, w.Dims)]
             : [Moment("momentum0", w, i, optimizer.Moments.First), Moment("momentum1", w, i, optimizer.Moments.Second)]))]);
 
     public void Dispose() => optimizer.Dispose();
-
-    private static AdamWOptions Options(OptimizerRecipe r) => new()
-    {
-        Form = r.Mode == 0 ? AdamWForm.Torch : AdamWForm.Hf,
-        Beta1 = r.Beta1,
-        Beta2 = r.Beta2,
-        Epsilon = r.Epsilon,
-        WeightDecay = r.WeightDecay,
-        BiasCorrection = r.CorrectBias,
-        ClipNorm = r.MaxNorm ?? 0,
-    };
-
-    /// <summary>w −= rate · g, g scaled down to the largest norm.</summary>
-    private void Descend(double rate)
-    {
-        var gradient = new float[session.Gradients.Length];
-        session.Gradients.CopyTo(gradient);
-        if (Recipe.MaxNorm is { } most) rate *= Math.Min(1, most / (Math.Sqrt(gradient.Sum(g => (double)g * g)) + 1e-6));
-        foreach (GradientSlice slice in session.Slices)
-        {
-            Span<float> weight = slice.Weight.Value.AsSpan<float>(), part = gradient.AsSpan(checked((int)slice.Offset), weight.Length);
-            for (int i = 0; i < weight.Length; i++) weight[i] -= (float)(rate * part[i]);
-        }
-        optimizer.Steps++;
-    }
 
     private void GoOn(OptimizerGroup group)
     {

@@ -57,7 +57,7 @@ public sealed record TrainingOptions
     /// <summary>What the backward pass computes again instead of keeping it in memory; default nothing. Loss and gradients are the same.</summary>
     public Recompute Recompute { get; init; }
 
-    /// <summary>AdamW's numbers and clipping; default null: betas 0.9 and 0.95, ε 1e-6, no weight decay, no clipping, PyTorch's form for selection <c>full</c> and Hugging Face's otherwise.</summary>
+    /// <summary>AdamW's numbers and clipping; default null: what the optimizer model of a folder says that another program made, else betas 0.9 and 0.95, ε 1e-6, no weight decay, no clipping, PyTorch's form for selection <c>full</c> and Hugging Face's otherwise.</summary>
     public AdamWOptions? Optimizer { get; init; }
 
     /// <summary>What the loss is multiplied by where gradients are computed in 16 bits: <c>auto</c> (the default: 2¹⁶, halved at overflows, doubled after 2000 good steps), <c>off</c>, or a number.</summary>

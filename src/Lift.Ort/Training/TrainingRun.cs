@@ -4,6 +4,7 @@ using Lift.Ort.Devices;
 using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
 using Lift.Ort.Sessions;
+using Lift.Ort.Sparse;
 
 namespace Lift.Ort.Training;
 
@@ -52,6 +53,8 @@ public sealed class TrainingRun : IDisposable
     public static TrainingRun Start(string path, RunSettings settings, IDevice device, bool force = false)
     {
         RunFolder.CheckFree(path, force);
+        if (settings.Training.Optimizer is null && OptimizerRecipe.OfOthers(settings.Artifacts) is { } recipe)
+            settings = settings with { Training = settings.Training with { Optimizer = AdamWOptions.Of(recipe) } };
         Parts parts = Open(settings, device, begins: true);
         return new TrainingRun(RunFolder.Create(path, settings with { Rows = parts.Fitted }, force), parts) { Rows = parts.Rows };
     }
@@ -98,12 +101,13 @@ public sealed class TrainingRun : IDisposable
         try
         {
             using ITokenizer? tokenizer = Tokenizer.Open(settings.Tokenizer);
-            DataOptions rows = ForModel(settings.Rows, artifacts.Record);
-            if (begins) rows = DataFit.Of(settings.Data, session.Inputs, rows, ModelNotes.Beside(artifacts.Source));
-            BatchReader data = BatchReader.Open(settings.Data, tokenizer, session.Inputs, rows);
+            DataOptions rows = ForModel(settings.Rows, artifacts.Record, session.Inputs);
+            IReadOnlyList<GraphValue> inputs = rows.Rename(session.Inputs);
+            if (begins) rows = DataFit.Of(settings.Data, inputs, rows, ModelNotes.Beside(artifacts.Source));
+            BatchReader data = BatchReader.Open(settings.Data, tokenizer, inputs, rows);
             if (settings.Validation is null) return new(artifacts, session, null, new Trainer(session, device, data, settings.Training), (data.Truncated, data.Skipped), rows);
 
-            BatchReader held = BatchReader.Open(settings.Validation, tokenizer, session.Inputs, rows with { Shuffle = false });
+            BatchReader held = BatchReader.Open(settings.Validation, tokenizer, inputs, rows with { Shuffle = false });
             var validation = new RunValidation(artifacts, device, session.Weights, held, rows.ClassNames);
             return new(artifacts, session, validation, new Trainer(session, device, data, settings.Training) { Validation = validation.Measure }, (data.Truncated, data.Skipped), rows);
         }
@@ -115,12 +119,14 @@ public sealed class TrainingRun : IDisposable
     }
 
     /// <summary>What the prepared model says of labels: shifted or not, how many ids or classes there are.</summary>
-    private static DataOptions ForModel(DataOptions rows, ArtifactRecord record)
+    private static DataOptions ForModel(DataOptions rows, ArtifactRecord record, IReadOnlyList<GraphValue> inputs)
     {
         LossForm? form = record.Loss is { } name ? Losses.Find(name) : null;
         bool causal = form is null or { Kind: LabelKind.NextTokens };
+        if (form is null && inputs.Any(i => i.Name == record.Labels && i.Type.Rank is 0 or 1)) causal = false; // another program's: one class for a row
         return rows with
         {
+            LabelsInput = record.Labels,
             Kind = form?.Kind,
             LabelRange = form?.Range,
             Group = record.RowsPerExample,

@@ -45,7 +45,7 @@ public sealed class ForeignLayoutsTests
         NodeProto node = optimizer.Graph.Node.Single();
         node.Attribute.Single(a => a.Name == "adam_mode").I = mode;
         node.Attribute.Single(a => a.Name == "correct_bias").I = correctBias ? 1 : 0;
-        if (maxNorm > 0) Clip(optimizer, maxNorm);
+        if (maxNorm > 0) ForeignOptimizers.Clip(optimizer, maxNorm);
         Dictionary<string, double[]> m = [], v = [];
         Trains(optimizer, rate, (name, w, g, step) =>
         {
@@ -66,8 +66,8 @@ public sealed class ForeignLayoutsTests
     [DataRow(0.05f)]
     public void Gradient_descent_is_obeyed(float maxNorm)
     {
-        ModelProto optimizer = Sgd();
-        if (maxNorm > 0) Clip(optimizer, maxNorm);
+        ModelProto optimizer = ForeignOptimizers.Sgd();
+        if (maxNorm > 0) ForeignOptimizers.Clip(optimizer, maxNorm);
         Trains(optimizer, 0.1, (_, w, g, _) =>
         {
             for (int i = 0; i < g.Length; i++) w[i] -= 0.1 * g[i];
@@ -178,32 +178,6 @@ public sealed class ForeignLayoutsTests
         float loss = session.Step(model.Batch);
         optimizer.Step(0.01);
         return loss;
-    }
-
-    private static ModelProto Sgd()
-    {
-        ModelProto model = OptimizerModel.Make(new());
-        NodeProto node = model.Graph.Node.Single();
-        node.OpType = "SGDOptimizerV2";
-        node.Attribute.Clear();
-        node.Input.Clear();
-        node.Input.AddRange(["learning_rate", "params", "gradients"]);
-        model.Graph.Input.Remove(model.Graph.Input.Single(i => i.Name == "second_order_moments"));
-        return model;
-    }
-
-    private static void Clip(ModelProto model, float maxNorm)
-    {
-        NodeProto optimizer = model.Graph.Node.Single();
-        for (int i = 0; i < optimizer.Input.Count; i++) if (optimizer.Input[i] == "gradients") optimizer.Input[i] = "clipped";
-        model.Graph.Node.Insert(0, new NodeProto
-        {
-            OpType = "InplaceClipGradNorm",
-            Domain = "com.microsoft",
-            Input = { "gradients" },
-            Output = { "clipped" },
-            Attribute = { new AttributeProto { Name = "max_norm", Type = AttributeProto.Types.AttributeType.Float, F = maxNorm } },
-        });
     }
 
     /// <summary>Three steps with an optimizer model beside the same steps in a plain loop of doubles.</summary>

@@ -14,6 +14,9 @@ internal sealed class ForeignModel
     /// <summary>Forward pass and loss; parameters are initializers still.</summary>
     public Graph Forward { get; } = new() { Opset = 17, IrVersion = 8, Domains = { ["com.microsoft"] = 1 } };
 
+    /// <summary>Name of the loss.</summary>
+    public string Loss { get; private set; } = "loss";
+
     public Dictionary<string, Tensor> Batch { get; } = [];
 
     public string[] Trainable => [.. trainable.Select(t => t.Name)];
@@ -34,6 +37,39 @@ internal sealed class ForeignModel
         string cut = m.Node("Slice", [wide, m.Longs(1), m.Longs(7), m.Longs(1)]);
         string out0 = m.Linear(cut, "head", 6, 3);
         return m.CrossEntropy(out0, L(0, 2, 1, -100, 2, 0), Tensor.From<float>("class_weights", [1, 0.5f, 2], 3));
+    }
+
+    /// <summary>Two linear layers with one of the losses of onnxruntime.training.onnxblock on top, node by node as its blocks write them; reductions keep their dimensions there, so that the loss is [1, 1].</summary>
+    /// <param name="loss">MSELoss, L1Loss, BCEWithLogitsLoss, CrossEntropyLoss, or a user's own: the sum of two.</param>
+    public static ForeignModel WithLoss(string loss)
+    {
+        var m = new ForeignModel();
+        bool classes = loss == "CrossEntropyLoss";
+        string y = m.Linear(m.Node("Relu", [m.Linear(m.Input("x", F([6, 4])), "fc1", 4, 5)]), "fc2", 5, classes ? 3 : 2);
+        if (classes)
+        {
+            m.Forward.Nodes.Add(new Node("SoftmaxCrossEntropyLoss", "", [y, m.Input("labels", L(0, 2, 1, 1, 2, 0))], ["onnx::loss::11", "onnx::log_prob::12"]).With("reduction", "mean"));
+            return m.Finish(y, "onnx::loss::11", Shape.Scalar);
+        }
+        string target = m.Input("target", loss == "BCEWithLogitsLoss" ? Tensor.From<float>("t", [0, 1, 1, 1, 0, 0, 1, 0, 0, 1, 1, 0], 6, 2) : F([6, 2], seed: 9));
+        string Mse() => m.Node("ReduceMean", [m.Node("Pow", [m.Node("Sub", [y, target]), m.Constant(Tensor.From("onnx::pow_exponent::3", [2f]))])]);
+        string L1() => m.Node("ReduceMean", [m.Node("Abs", [m.Node("Sub", [y, target])])]);
+        string result = loss switch
+        {
+            "MSELoss" => Mse(),
+            "L1Loss" => L1(),
+            "BCEWithLogitsLoss" => m.BinaryCrossEntropy(y, target),
+            _ => m.Node("Add", [Mse(), m.Node("Mul", [L1(), m.Constant(Tensor.From("onnx::initializer::5", [0.5f]))])]),
+        };
+        return m.Finish(y, result, new Shape(1, 1));
+    }
+
+    private string BinaryCrossEntropy(string y, string target)
+    {
+        string share = Node("Sigmoid", [y]), one = Constant(Tensor.From("onnx::bceloss.sub_ones::1", [1f])), other = Constant(Tensor.From("onnx::bceloss.sub_ones::2", [1f]));
+        string hit = Node("Mul", [Node("Log", [share]), target]);
+        string miss = Node("Mul", [Node("Log", [Node("Sub", [one, share])]), Node("Sub", [other, target])]);
+        return Node("ReduceMean", [Node("Neg", [Node("Add", [hit, miss])])]);
     }
 
     /// <summary>Convolutions, batch statistics, both kinds of pool, a global mean, and the squared error.</summary>
@@ -87,7 +123,7 @@ internal sealed class ForeignModel
         Directory.CreateDirectory(folder);
         Graph training = Parameters(Forward.Clone());
         ShapeInference.Infer(training);
-        var gradients = new GradientBuilder(training).Build("loss", Trainable);
+        var gradients = new GradientBuilder(training).Build(Loss, Trainable);
         foreach (Tensor t in trainable)
         {
             training.Inputs.Add(new(ArtifactNames.Buffer(t.Name), t.TensorType));
@@ -186,9 +222,10 @@ internal sealed class ForeignModel
         return Finish(scores);
     }
 
-    private ForeignModel Finish(string scores)
+    private ForeignModel Finish(string scores, string loss = "loss", Shape? shape = null)
     {
-        Forward.Outputs.Add(new("loss", new(ElementType.Float, Shape.Scalar)));
+        Loss = loss;
+        Forward.Outputs.Add(new(loss, new(ElementType.Float, shape ?? Shape.Scalar)));
         Forward.Outputs.Add(new(scores, new(ElementType.Float, null)));
         ShapeInference.Infer(Forward);
         return this;

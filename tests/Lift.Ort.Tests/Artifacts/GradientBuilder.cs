@@ -15,7 +15,7 @@ internal sealed class GradientBuilder(Graph graph)
     /// <summary>Appends the gradient nodes of <paramref name="loss"/> and answers the gradient value of each parameter.</summary>
     public Dictionary<string, string> Build(string loss, IEnumerable<string> parameters)
     {
-        gradients[loss] = [Value(Tensor.Scalar("loss_grad", 1f))];
+        gradients[loss] = [Value(graph.TypeOf(loss).Rank is > 0 and var rank ? Tensor.From<float>("loss_grad", [1f], [.. Enumerable.Repeat(1L, rank)]) : Tensor.Scalar("loss_grad", 1f))];
         foreach (Node node in graph.Nodes.AsEnumerable().Reverse().ToArray())
         {
             if (node.Outputs.Any(gradients.ContainsKey)) Visit(node, [.. node.Outputs.Select(o => Gradient(o) ?? "")]);
@@ -110,7 +110,20 @@ internal sealed class GradientBuilder(Graph graph)
                 GiveReduced(dy[0], x[1], x[0]);
                 break;
             case "Sub":
-                GiveReduced(dy[0], x[0], x[1]);
+                if (!graph.Initializers.ContainsKey(x[0])) GiveReduced(dy[0], x[0], x[1]);
+                if (!graph.Initializers.ContainsKey(x[1]) && graph.Inputs.All(i => i.Name != x[1])) GiveReduced(Add("Neg", "", [dy[0]]), x[1], x[0]);
+                break;
+            case "Abs":
+                Give(x[0], Add("Mul", "", [dy[0], Add("Sign", "", [x[0]])]));
+                break;
+            case "Log":
+                Give(x[0], Add("Div", "", [dy[0], x[0]]));
+                break;
+            case "Neg":
+                Give(x[0], Add("Neg", "", [dy[0]]));
+                break;
+            case "Mul" when graph.Inputs.Any(i => i.Name == x[1]):
+                GiveReduced(Add("Mul", "", [dy[0], x[1]]), x[0], x[1]);
                 break;
             case "Mul":
                 GiveReduced(Add("Mul", "", [dy[0], x[1]]), x[0], x[1]);
@@ -189,6 +202,9 @@ internal sealed class GradientBuilder(Graph graph)
             case "GlobalAveragePool" or "ReduceMean":
                 string scale = Add("Div", "", [Add("Size", "", [x[0]]), Add("Size", "", [y[0]])]);
                 Give(x[0], Add("Expand", "", [Ms("Scale", [dy[0], scale], n => n.With("scale_down", 1L)), Shape(x[0])]));
+                break;
+            case "ReduceSum":
+                Give(x[0], Add("Expand", "", [dy[0], Shape(x[0])]));
                 break;
             case "ScaledSum":
                 string[] scaled = Add("BatchScale", "com.microsoft", [dy[0]], x.Count, Like(node));
