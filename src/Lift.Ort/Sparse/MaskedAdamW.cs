@@ -19,7 +19,11 @@ public readonly record struct Segment(nint Weight, ElementType Type, nint Positi
 /// <param name="Step">Optimizer steps so far, this one included: from 1.</param>
 /// <param name="LearningRate">Of this step.</param>
 /// <param name="GradientScale">Each gradient entry is multiplied by this first (averaging and norm clipping); 1: as it is.</param>
-public readonly record struct AdamWStep(AdamWOptions Options, int Step, double LearningRate, double GradientScale = 1);
+public readonly record struct AdamWStep(AdamWOptions Options, int Step, double LearningRate, double GradientScale = 1)
+{
+    /// <summary>As the kernels take them.</summary>
+    public AdamWOptions Options { get; init; } = Options.ForKernel();
+}
 
 /// <summary>
 /// One step of AdamW on the selected entries of all weights, all in float32:

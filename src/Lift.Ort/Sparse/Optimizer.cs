@@ -77,7 +77,7 @@ public sealed unsafe class Optimizer : IDisposable
             if (GradientNorm > Options.ClipNorm) scale *= Options.ClipNorm / GradientNorm;
         }
         Steps++;
-        device.Run(new MaskedAdamW(Moments.Segments, gradient, Moments.First, Moments.Second, Moments.Master, new AdamWStep(Options.ForKernel(), Steps, learningRate, scale)));
+        device.Run(new MaskedAdamW(Moments.Segments, gradient, Moments.First, Moments.Second, Moments.Master, new AdamWStep(Options, Steps, learningRate, scale)));
     }
 
     public void Dispose() => moments?.Dispose();

@@ -226,8 +226,8 @@ internal sealed class ForeignModel
     {
         Loss = loss;
         Forward.Outputs.Add(new(loss, new(ElementType.Float, shape ?? Shape.Scalar)));
-        Forward.Outputs.Add(new(scores, new(ElementType.Float, null)));
         ShapeInference.Infer(Forward);
+        Forward.Outputs.Add(new(scores, Forward.TypeOf(scores)));
         return this;
     }
 }

@@ -172,6 +172,12 @@ public sealed class MaskedAdamWTests
     private static double Plain(AdamWOptions o, int t, double rate, double w, double g, ref double m, ref double v)
     {
         g = Math.Clamp(g, -o.ClipValue, o.ClipValue);
+        if (o.Form == AdamWForm.Sgd)
+        {
+            m = g;
+            w -= rate * g;
+            return w - rate * o.WeightDecay * w;
+        }
         m = o.Beta1 * m + (1 - o.Beta1) * g;
         v = o.Beta2 * v + (1 - o.Beta2) * g * g;
         double c1 = o.BiasCorrection ? 1 - Math.Pow(o.Beta1, t) : 1, c2 = o.BiasCorrection ? 1 - Math.Pow(o.Beta2, t) : 1;
