@@ -61,11 +61,12 @@ internal sealed class EvaluateCommand : LiftCommand
         bool simple = asked.Loss is "" or "causal-lm" or "cross-entropy" or "mse" or "bce" && asked.LossOptions.IsDefault;
         using ExportedModel? exported = simple || line.GetValue(metric) != "loss" ? ExportedModel.Open(path, place, asked.Output) : null;
         bool pixels = exported?.OutputType.Rank >= 4 && asked.Loss is "" or "cross-entropy";
-        if (line.GetValue(metric) == "loss" && (exported is null || pixels))
+        if (line.GetValue(metric) == "loss" && (exported is null || pixels || exported.IsInTrainingForm)) // judged with running statistics, as PyTorch's eval()
         {
             if (!File.Exists(path)) throw new LiftException($"There is no model '{path}'; give an .onnx file.");
-            using TaskEvaluation task = TaskEvaluation.Open(path, pixels ? asked with { Loss = "cross-entropy" } : asked, place);
-            foreach (var pair in Task(line, task, pixels ? "cross-entropy" : asked.Loss, words, trained)) yield return pair;
+            if (asked.Loss.Length == 0) asked = asked with { Loss = exported?.OutputType.Rank == 3 ? "causal-lm" : "cross-entropy" };
+            using TaskEvaluation task = TaskEvaluation.Open(path, asked, place);
+            foreach (var pair in Task(line, task, asked.Loss, words, trained)) yield return pair;
             yield break;
         }
         foreach (var pair in line.GetValue(metric) == "loss" ? Loss(line, exported!, asked.Loss, words, trained) : Answers(line, exported!, words, stop)) yield return pair;

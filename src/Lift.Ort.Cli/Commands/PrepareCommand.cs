@@ -14,12 +14,13 @@ internal sealed class PrepareCommand : LiftCommand
     private readonly LossChoices loss = new("causal-lm", "What training makes small.");
     private readonly Option<string[]> train = Choices.Patterns("--train", "Weights or layers to train, patterns with * and ?; '*' trains everything. Default: the linear layers of attention and MLP.");
     private readonly Option<string[]> dequantize = Choices.Patterns("--dequantize", "Quantized layers that become float layers, so that they can be trained; the exported model holds them as float. Patterns with * and ?.");
+    private readonly Option<BatchNormForm> batchNorm = new("--batch-norm") { Description = "Statistics of BatchNormalization in training: batch (the running ones are renewed), frozen, or file: batch where the file has the training form." };
     private readonly Option<string[]> freeze = Choices.Patterns("--freeze", "Weights or layers that stay as they are; wins over --train.");
 
     public PrepareCommand() : base("prepare", "Turns an exported ONNX model into training artifacts: training, evaluation and optimizer model, and a checkpoint.",
         "lift prepare model.onnx -o prepared --loss causal-lm")
     {
-        foreach (Option option in (Option[])[folder, train, freeze, dequantize, .. loss.All]) Add(option);
+        foreach (Option option in (Option[])[folder, train, freeze, dequantize, batchNorm, .. loss.All]) Add(option);
         Add(model);
     }
 
@@ -34,12 +35,13 @@ internal sealed class PrepareCommand : LiftCommand
             Output = loss.Output(line),
             Train = line.GetValue(train) ?? [],
             Freeze = line.GetValue(freeze) ?? [],
+            BatchNorm = line.GetValue(batchNorm),
             Dequantize = line.GetValue(dequantize) ?? [],
         });
         ArtifactFolder made = ArtifactFolder.Create(graph, path, directory);
         long entries = made.Record.Weights.Sum(w => w.Dims.Aggregate(1L, (n, d) => n * d));
         output.Result(
-            new { folder = made.Directory, loss = made.Record.Loss, scored = made.Record.Scored, inputs = made.Record.Inputs, trainable = made.Record.Weights.Count, entries, storage = made.Record.Storage.ToString().ToLowerInvariant() },
-            console => console.WriteLine($"{directory}: {made.Record.Weights.Count} trainable weights with {entries:N0} entries, loss {made.Record.Loss} over '{made.Record.Scored}'."));
+            new { folder = made.Directory, loss = made.Record.Loss, scored = made.Record.Scored, inputs = made.Record.Inputs, trainable = made.Record.Weights.Count, entries, statistics = made.Record.Statistics?.Count ?? 0, storage = made.Record.Storage.ToString().ToLowerInvariant() },
+            console => console.WriteLine($"{directory}: {made.Record.Weights.Count} trainable weights with {entries:N0} entries, loss {made.Record.Loss} over '{made.Record.Scored}'{(made.Record.Statistics is { Count: var n } ? $"; {n} running statistics are renewed" : "")}."));
     }
 }

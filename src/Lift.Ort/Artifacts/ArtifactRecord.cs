@@ -62,6 +62,9 @@ public sealed record ArtifactRecord
     /// <summary>Initializers of the source model's quantized matrices that are float weights here; null where there are none.</summary>
     public IReadOnlyList<string>? Dequantized { get; init; }
 
+    /// <summary>Running statistics of batch normalisation that each batch renews: frozen parameters, each with the output that holds its new value; null where there are none.</summary>
+    public IReadOnlyList<RunningStatistic>? Statistics { get; init; }
+
     public ParameterStorage Storage { get; init; }
 
     /// <summary>Rows of a batch that make one example: more than 1 for losses that compare rows.</summary>

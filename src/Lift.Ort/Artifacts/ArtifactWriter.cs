@@ -39,7 +39,8 @@ internal sealed class ArtifactWriter
         (this.graph, this.options) = (graph, options);
         var names = graph.Trainable.Select(w => w.Name).ToHashSet();
         trainable = [.. graph.Trainable.Select(w => w.Value)];
-        frozen = [.. graph.Forward.Initializers.Values.Where(t => IsParameter(t) && !names.Contains(t.Name))];
+        var statistics = graph.Statistics.Select(s => s.Name).ToHashSet();
+        frozen = [.. graph.Forward.Initializers.Values.Where(t => (IsParameter(t) || statistics.Contains(t.Name)) && !names.Contains(t.Name))];
         foreach (GraphValue input in graph.Forward.Inputs)
         {
             if (ArtifactNames.IsGradient(input.Name) || input.Name == ArtifactNames.ResetFlag)
@@ -119,7 +120,8 @@ internal sealed class ArtifactWriter
     private Graph Training()
     {
         Graph model = WithParameterInputs(graph.Training);
-        GraphValue[] results = [.. model.Outputs.Where(o => o.Name == graph.Loss).Concat(model.Outputs.Where(o => o.Name == graph.Scored && o.Name != graph.Loss))];
+        GraphValue[] results = [.. model.Outputs.Where(o => o.Name == graph.Loss).Concat(model.Outputs.Where(o => o.Name == graph.Scored && o.Name != graph.Loss))
+            .Concat(model.Outputs.Where(o => graph.Statistics.Any(s => s.Updated == o.Name)))];
         model.Outputs.Clear();
         model.Outputs.AddRange(results);
         var flag = new TensorType(ElementType.Bool, Shape.Of([1]));
@@ -155,6 +157,7 @@ internal sealed class ArtifactWriter
             Inputs = [.. graph.Forward.Inputs.Select(i => i.Name)],
             Weights = [.. graph.Trainable.Select(w => new WeightRecord(w.Name, w.Layer, w.Value.Dims, w.Value.Type))],
             Dequantized = graph.Dequantized.Count > 0 ? [.. graph.Dequantized.Select(d => d.Layer.Weight)] : null,
+            Statistics = graph.Statistics.Count > 0 ? graph.Statistics : null,
             Storage = storage,
         };
     }

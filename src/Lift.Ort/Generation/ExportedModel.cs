@@ -30,6 +30,7 @@ public sealed unsafe class ExportedModel : IDisposable
         Output = output ?? (floats.Contains("logits") ? "logits" : floats.FirstOrDefault() ?? throw new LiftException($"'{path}' has no float output to score."));
         OutputType = TypeOf(session.OutputMetadata[Output]);
         OutputOperator = graph?.Nodes.Find(n => n.Outputs.Contains(Output))?.OpType ?? "";
+        IsInTrainingForm = graph?.Nodes.Exists(n => n.Operator == "BatchNormalization" && n.Int("training_mode") != 0) == true;
         Cache = CacheLayout.Of(graph, Inputs, [.. session.OutputMetadata.Select(o => new GraphValue(o.Key, TypeOf(o.Value)))]);
         CacheTypes = [.. Cache?.Slots.Select(s => (ElementType)(int)session.InputMetadata[s.Past].ElementDataType) ?? []];
     }
@@ -49,6 +50,9 @@ public sealed unsafe class ExportedModel : IDisposable
 
     /// <summary>Operator that makes the output, for example Softmax; "" where the file cannot be read as a graph.</summary>
     internal string OutputOperator { get; }
+
+    /// <summary>True where the file normalises with each batch's own statistics (BatchNormalization exported in training form): scores then depend on the other rows of a batch.</summary>
+    public bool IsInTrainingForm { get; }
 
     /// <summary>How the model's key/value cache lies; null where it has none that can be used.</summary>
     internal CacheLayout? Cache { get; }

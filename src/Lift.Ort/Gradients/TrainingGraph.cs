@@ -15,6 +15,9 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
     /// <summary>Quantized matrices of the source that are float weights here.</summary>
     public IReadOnlyList<DequantizedWeight> Dequantized { get; private init; } = [];
 
+    /// <summary>Running statistics that each batch renews; each is an output of <see cref="Training"/> too. None where BatchNormalization is in inference form.</summary>
+    public IReadOnlyList<RunningStatistic> Statistics { get; private init; } = [];
+
     /// <summary>Name of the constant 1 that the backward pass begins with; a session that scales the loss makes an input of it.</summary>
     internal const string Seed = "loss.seed";
 
@@ -33,15 +36,16 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
         var (forward, loss, scored) = AddLoss(source, options);
 
         Graph training = forward.Clone();
-        BatchStatistics.ForTraining(training);
+        IReadOnlyList<RunningStatistic> statistics = BatchStatistics.ForTraining(training);
         BatchStatistics.ForEvaluation(forward);
         var gradients = BackwardPass.Run(training, loss, [.. trainable.Select(w => w.Name)]);
         trainable = [.. trainable.Where(w => gradients.ContainsKey(w.Name))];
         if (trainable.Count == 0) throw new LiftException($"The loss over '{scored}' does not depend on any of the chosen weights; choose others with --train, or another --output.");
         Rename(training, [.. trainable.Select(w => (gradients[w.Name].Cast(ElementType.Float).Name, GradientOf(w.Name)))]);
+        training.Outputs.AddRange(statistics.Select(s => new GraphValue(s.Updated, training.TypeOf(s.Name))));
         training.Outputs.AddRange(trainable.Select(w => new GraphValue(GradientOf(w.Name), new(ElementType.Float, Shape.Of(w.Value.Dims)))));
         Prune.Run(training);
-        return new(forward, training, loss, scored, trainable, options) { Dequantized = dequantized };
+        return new(forward, training, loss, scored, trainable, options) { Dequantized = dequantized, Statistics = statistics };
     }
 
     /// <summary>Adds the loss to a copy of <paramref name="source"/>; no weight is chosen and nothing is differentiated.</summary>
@@ -57,6 +61,7 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
     private static (Graph Forward, string Loss, string Scored) AddLoss(Graph source, TrainingGraphOptions options)
     {
         Graph forward = LoweredGraph.Of(source);
+        BatchStatistics.Choose(forward, options.BatchNorm);
         forward.Domains["com.microsoft"] = 1; // ONNX Runtime fuses transposes into its own FusedMatMul, which a model without this import could not hold
         string scored = ScoredOutput(forward, options.Output, options.Loss);
         string loss = AddLoss(forward, scored, options);

@@ -22,6 +22,9 @@ public sealed record TrainingGraphOptions
     /// <summary>Patterns of weights that stay as they are; they win over <see cref="Train"/>.</summary>
     public IReadOnlyList<string> Freeze { get; init; } = [];
 
+    /// <summary>With which statistics BatchNormalization normalises in training; default: as the file says.</summary>
+    public BatchNormForm BatchNorm { get; init; }
+
     /// <summary>False differentiates chains (layer and RMS normalization, Gelu) node by node instead of as the one operator they stand for.</summary>
     public bool Raise { get; init; } = true;
 }

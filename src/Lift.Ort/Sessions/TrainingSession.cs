@@ -49,6 +49,8 @@ public sealed class TrainingSession : IDisposable
     private readonly GraphValue lossOutput;
     private readonly string what;
     private readonly MemoryAdvice memory;
+    private readonly IReadOnlyList<RunningStatistic> statistics;
+    private Tensor[] statisticsBefore = []; // those that the last step began with
     private DeviceBuffer<float> losses; // one per micro-batch
     private Dictionary<string, GradientForm>? forms;
     private List<GradientSlice>? slices;
@@ -68,6 +70,8 @@ public sealed class TrainingSession : IDisposable
                 throw new LiftException($"'{folder.Directory}' cannot train '{name}'; its trainable weights are: {string.Join(", ", folder.Record.Weights.Select(w => w.Name))}.");
         }
         Weights = [.. folder.Record.Weights.Where(w => options.Trained?.Contains(w.Name) ?? true).Select(w => new SessionWeight(w, folder.Parameters[w.Name], device))];
+        statistics = folder.Record.Statistics ?? [];
+        Statistics = [.. statistics.Select(s => folder.Parameters[s.Name]).Select(t => new SessionWeight(new(t.Name, t.Name, t.Dims, t.Type), t, device))];
         lossOutput = folder.TrainingModel.Graph.Output.Select(TrainingInputs.Value).First(o => o.Name == folder.Record.LossOutput);
         losses = device.Allocate<float>(1);
         memory = new MemoryAdvice(device);
@@ -82,6 +86,9 @@ public sealed class TrainingSession : IDisposable
 
     /// <summary>The trainable weights, in the model's order; their memory may be changed between steps.</summary>
     public IReadOnlyList<SessionWeight> Weights { get; }
+
+    /// <summary>Running statistics of batch normalisation; each batch that goes through the model renews them.</summary>
+    public IReadOnlyList<SessionWeight> Statistics { get; }
 
     /// <summary>The user inputs that a batch must give, <c>labels</c> among them.</summary>
     public IReadOnlyList<GraphValue> Inputs { get; }
@@ -146,6 +153,7 @@ public sealed class TrainingSession : IDisposable
     /// <exception cref="DeviceMemoryException">The device has no room for the batch; the message says what would fit.</exception>
     public float Step(IReadOnlyDictionary<string, Tensor> batch)
     {
+        KeepStatistics();
         Queue(batch, Gradients, 0);
         return Losses(1)[0];
     }
@@ -166,12 +174,27 @@ public sealed class TrainingSession : IDisposable
         {
             if (model!.Inputs.Contains(input.Name)) session!.Input(input.Name, batch[input.Name]);
         }
-        foreach (string output in options.Outputs) session!.Output(output);
-        memory.Watch(batch, () => session!.Run(what, wait: options.Outputs.Count > 0));
+        string[] read = [.. options.Outputs, .. statistics.Select(s => s.Updated)];
+        foreach (string output in read) session!.Output(output);
+        memory.Watch(batch, () => session!.Run(what, wait: read.Length > 0));
         if (ScalesLoss && LossScale != 1) device.Run(new WeightedSum(into, into, (float)(1 / LossScale), First: true));
-        LastOutputs = session.Allocated(options.Outputs);
+        Dictionary<string, Tensor> values = session.Allocated(read);
+        foreach (var (weight, statistic) in Statistics.Zip(statistics))
+        {
+            weight.CopyFrom(values[statistic.Updated]);
+            if (!options.Outputs.Contains(statistic.Updated)) values.Remove(statistic.Updated);
+        }
+        LastOutputs = values;
         GC.KeepAlive(batch);
     }
+
+    /// <summary>Sets the running statistics back to what they were before the last step: for a batch that was only looked at, and for a step that failed.</summary>
+    public void RevertStatistics()
+    {
+        foreach (var (weight, before) in Statistics.Zip(statisticsBefore)) weight.CopyFrom(before);
+    }
+
+    private void KeepStatistics() => statisticsBefore = [.. Statistics.Select(s => s.ToTensor())];
 
     /// <summary>The losses of the micro-batches that were queued; waits for them.</summary>
     private float[] Losses(int count)
@@ -197,6 +220,7 @@ public sealed class TrainingSession : IDisposable
         double total = batches.Sum(b => b.Weight);
         if (batches.Count == 0 || !(total > 0)) throw new ArgumentException("A step needs at least one batch of positive weight", nameof(batches));
         if (batches.Count == 1) return Step(batches[0].Batch);
+        KeepStatistics();
         term ??= device.Allocate<float>(Gradients.Length);
         if (losses.Length < batches.Count)
         {
@@ -236,13 +260,13 @@ public sealed class TrainingSession : IDisposable
         if (forms is not null && forms.Count == wanted.Count && forms.All(f => wanted.TryGetValue(f.Key, out GradientForm form) && form == f.Value)) return;
         session?.Dispose();
         session = null;
-        model = new CompactModel(folder.TrainingModel, options.Outputs.Prepend(folder.Record.LossOutput).Distinct(), wanted, ScalesLoss);
+        model = new CompactModel(folder.TrainingModel, options.Outputs.Prepend(folder.Record.LossOutput).Concat(statistics.Select(s => s.Updated)).Distinct(), wanted, ScalesLoss);
         if (options.TrainingOperators) GraphPruning.LeaveOutUnread(model.Model);
         if (options.TrainingOperators && options.Fusions) Fusion.Apply(model.Model);
         Repeated = Recomputation.Apply(model.Model, options.Recompute, folder.Record.LossOutput, folder.Record.Weights, folder.Parameters.Keys);
         session = new BoundSession(model.Model, device, what, options.TrainingOperators, Configure);
         forms = wanted;
-        var own = Weights.ToDictionary(w => w.Name);
+        var own = Weights.Concat(Statistics).ToDictionary(w => w.Name);
         foreach (ValueInfoProto input in model.Model.Graph.Input)
         {
             if (own.TryGetValue(input.Name, out SessionWeight? weight)) session.Input(weight.Name, weight.Memory.Pointer, weight.Memory.Length, weight.Type, weight.Dims);
@@ -280,7 +304,7 @@ public sealed class TrainingSession : IDisposable
         term?.Dispose();
         losses.Dispose();
         foreach (GradientSlice slice in slices ?? []) slice.Positions?.Dispose();
-        foreach (SessionWeight weight in Weights) weight.Dispose();
+        foreach (SessionWeight weight in Weights.Concat(Statistics)) weight.Dispose();
         foreach (DeviceBuffer<byte> buffer in frozen.Values) buffer.Dispose();
     }
 }

@@ -14,7 +14,7 @@ namespace Lift.Ort.Training;
 public sealed class Checkpoint
 {
     private const string Format = "lift-run-1";
-    private const string First = "moment.first", Second = "moment.second", Master = "moment.master", StatisticName = "statistic", Scale = "loss.scale";
+    private const string First = "moment.first", Second = "moment.second", Master = "moment.master", StatisticName = "statistic", Scale = "loss.scale", Running = "running.";
 
     /// <summary>Optimizer steps done.</summary>
     public required int Step { get; init; }
@@ -98,13 +98,14 @@ public sealed class Checkpoint
     }
 
     /// <summary>Takes the state out of a run. Moments may be the run's own memory: write or read it before the next step.</summary>
-    internal static Checkpoint Capture(long tokens, BatchPosition position, IDevice device, IReadOnlyList<SessionWeight> weights, Optimizer optimizer, EntryChoice entries, LossScaler scaler)
+    internal static Checkpoint Capture(long tokens, BatchPosition position, IDevice device, TrainingSession session, Optimizer optimizer, EntryChoice entries, LossScaler scaler)
     {
         Moments moments = optimizer.Moments;
         var state = new Dictionary<string, Tensor> { [First] = moments.First.ToHost(First), [Second] = moments.Second.ToHost(Second) };
         if (moments.Master is { } master) state[Master] = master.ToHost(Master);
         if (entries.Statistics is { } statistics) state[StatisticName] = statistics.ToTensor();
         if (scaler.IsActive) state[Scale] = Tensor.From<double>(Scale, [scaler.Scale, scaler.Good], 2);
+        foreach (SessionWeight statistic in session.Statistics) state[Running + statistic.Name] = statistic.ToTensor();
         foreach (var (weight, basis) in entries.Selector.Bases) state[$"basis.{weight}"] = basis;
         return new Checkpoint
         {
@@ -115,18 +116,19 @@ public sealed class Checkpoint
             Observed = entries.Statistics?.Steps ?? 0,
             Masks = entries.Masks,
             Touched = entries.Touched,
-            Values = [.. weights.Zip(entries.Touched, (w, mask) => EntryValues.Read(device, w, mask))],
+            Values = [.. session.Weights.Zip(entries.Touched, (w, mask) => EntryValues.Read(device, w, mask))],
             State = state,
         };
     }
 
     /// <summary>Puts the state into a run whose weights are the prepared model's.</summary>
     /// <exception cref="LiftException">It belongs to another model.</exception>
-    internal void Restore(IDevice device, IReadOnlyList<SessionWeight> weights, Optimizer optimizer, EntryChoice entries, LossScaler scaler)
+    internal void Restore(IDevice device, TrainingSession session, Optimizer optimizer, EntryChoice entries, LossScaler scaler)
     {
         string[] mine = [.. Masks.Select(m => $"{m.Weight} [{string.Join(", ", m.Dims)}]")], model = [.. optimizer.Weights.Select(w => $"{w.Name} [{string.Join(", ", w.Dims)}]")];
         if (!mine.SequenceEqual(model)) throw new LiftException($"The checkpoint is of a model with the trained weights {string.Join(", ", mine)}, but the prepared folder trains {string.Join(", ", model)}; take the folder that the run was begun with.");
 
+        IReadOnlyList<SessionWeight> weights = session.Weights;
         for (int i = 0; i < Values.Count; i++)
         {
             CheckFits(weights[i].Name, weights[i].Type, Touched[i], Values[i]);
@@ -137,7 +139,16 @@ public sealed class Checkpoint
         foreach (var (name, basis) in State.Where(s => s.Key.StartsWith("basis."))) entries.Selector.Bases[name["basis.".Length..]] = basis.Copy();
         if (State.TryGetValue(Scale, out Tensor? scale)) scaler.Restore(scale.AsSpan<double>()[0], (int)scale.AsSpan<double>()[1]);
         entries.Statistics?.Restore(State[StatisticName], Observed);
+        foreach (SessionWeight statistic in session.Statistics)
+        {
+            if (!State.TryGetValue(Running + statistic.Name, out Tensor? value)) continue;
+            CheckFits(statistic.Name, statistic.Type, new(statistic.Name, statistic.Dims, null), value);
+            statistic.CopyFrom(value.Reshape(statistic.Dims));
+        }
     }
+
+    /// <summary>The running statistics of batch normalisation by the names of their initializers, whole.</summary>
+    internal IEnumerable<Tensor> Statistics => State.Where(s => s.Key.StartsWith(Running)).Select(s => s.Value.Rename(s.Key[Running.Length..]));
 
     /// <summary>The whole weight: <paramref name="original"/> with this state's values at the entries that were trained.</summary>
     internal Tensor Apply(int index, Tensor original)

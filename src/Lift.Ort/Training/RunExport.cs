@@ -15,9 +15,10 @@ public static class RunExport
     /// <param name="model">Where the fine-tuned ONNX model goes; nodes, inputs, outputs and untrained initializers are the original's to the byte.</param>
     /// <param name="patch">Where the patch (safetensors) goes; null: nowhere.</param>
     /// <param name="source">The original model where it moved; null takes the path recorded by <c>lift prepare</c>.</param>
+    /// <param name="inference">True writes BatchNormalization and Dropout in inference form where the original has the training form; default false: as in the original.</param>
     /// <returns>The patch: every entry whose bits differ from the original's.</returns>
     /// <exception cref="LiftException">The run has no checkpoint yet, the original is gone or changed, or a file cannot be written.</exception>
-    public static SparsePatch Write(string run, string model, string? patch = null, string? source = null)
+    public static SparsePatch Write(string run, string model, string? patch = null, string? source = null, bool inference = false)
     {
         RunFolder folder = RunFolder.Open(run);
         if (!File.Exists(folder.CheckpointPath)) throw new LiftException($"The run '{run}' has no checkpoint yet; train at least to the first one (--save-every), or go on with --resume.");
@@ -28,9 +29,12 @@ public static class RunExport
 
         Tensor[] before = [.. state.Masks.Select(m => Parameter(artifacts, m.Weight))];
         // One weight at a time: neither the trained weights nor what is made of them are in memory together.
-        var difference = new SparsePatch(sha256, [.. before.Select(state.Difference).OfType<PatchEntry>()]);
+        Tensor[] statistics = [.. state.Statistics];
+        var difference = new SparsePatch(sha256, [.. before.Select(state.Difference).Concat(statistics.Select(s => SparsePatch.Difference(Parameter(artifacts, s.Name), null, s))).OfType<PatchEntry>()]);
         var values = before.Index().ToDictionary(w => w.Item.Name, w => new NewContent(w.Item.Type, w.Item.Dims, () => state.Apply(w.Index, w.Item)));
+        foreach (Tensor statistic in statistics) values.Add(statistic.Name, new NewContent(statistic.Type, statistic.Dims, () => statistic));
         GraphEdit edit = Dequantized(original, artifacts.Record, values);
+        if (inference) edit = edit with { Nodes = edit.Nodes.Concat(BatchStatistics.InferenceForm(OnnxFile.Read(original))).ToDictionary() };
         OnnxFile.Replace(original, values.Where(v => !edit.Added.ContainsKey(v.Key)).ToDictionary(), model, edit);
         if (patch is not null) difference.Save(patch);
         return difference;

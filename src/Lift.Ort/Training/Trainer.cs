@@ -105,13 +105,13 @@ public sealed class Trainer : IDisposable
     }
 
     /// <summary>The state after the last step: all that <see cref="Restore"/> needs to go on as if never stopped. To be written before the next step, whose memory it shares.</summary>
-    public Checkpoint Capture() => Checkpoint.Capture(Tokens, position, device, session.Weights, optimizer, entries, scaler);
+    public Checkpoint Capture() => Checkpoint.Capture(Tokens, position, device, session, optimizer, entries, scaler);
 
     /// <summary>Goes back to a saved state. The session must hold the weights that the run began with.</summary>
     /// <exception cref="LiftException">The state belongs to another model or other options.</exception>
     public void Restore(Checkpoint saved)
     {
-        saved.Restore(device, session.Weights, optimizer, entries, scaler);
+        saved.Restore(device, session, optimizer, entries, scaler);
         (Tokens, position) = (saved.Tokens, saved.Position);
         data.Position = position;
         savedStep = Step;
@@ -130,6 +130,7 @@ public sealed class Trainer : IDisposable
         {
             session.Step(data.Next().Values);
             entries.Observe();
+            session.RevertStatistics();
             data.Position = position;
         }
         ChooseEntries();
@@ -176,6 +177,7 @@ public sealed class Trainer : IDisposable
 
     private LiftException Diverged(float loss, double norm, double lr)
     {
+        session.RevertStatistics();
         Save();
         return new LiftException(string.Create(CultureInfo.InvariantCulture,
             $"The run diverged at step {Step + 1}: loss {loss}, gradient norm {norm}, learning rate {lr:G3}; the state before it is saved. Begin anew with a lower --lr, a longer --warmup or --clip 1, and check the rows of the batch."));

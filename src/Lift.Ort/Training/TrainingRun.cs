@@ -108,7 +108,7 @@ public sealed class TrainingRun : IDisposable
             if (settings.Validation is null) return new(artifacts, session, null, new Trainer(session, device, data, settings.Training), (data.Truncated, data.Skipped), rows);
 
             BatchReader held = BatchReader.Open(settings.Validation, tokenizer, inputs, rows with { Shuffle = false });
-            var validation = new RunValidation(artifacts, device, session.Weights, held, rows.ClassNames);
+            var validation = new RunValidation(artifacts, device, [.. session.Weights, .. session.Statistics], held, rows.ClassNames);
             return new(artifacts, session, validation, new Trainer(session, device, data, settings.Training) { Validation = validation.Measure }, (data.Truncated, data.Skipped), rows);
         }
         catch

@@ -10,9 +10,8 @@ internal static class ChannelNormalizations
     /// training graph computes BatchNormInternal, whose saved statistics BatchNormalizationGrad takes.
     /// </summary>
     /// <remarks>
-    /// Running statistics are no weights, and training keeps them frozen: the evaluation model and the exported file have those of the original. With given statistics that is
-    /// PyTorch's fine-tuning with frozen statistics (eval() on the layer). In training form the training graph computes new ones (momentum · old + (1 − momentum) · batch) that
-    /// nobody reads; whoever wants them in the file recomputes them over data after the export.
+    /// Running statistics are no weights. With given statistics they stay as they are: PyTorch's fine-tuning with frozen statistics (eval() on the layer). In training form
+    /// <see cref="BatchStatistics"/> makes outputs of the new ones (momentum · old + (1 − momentum) · batch), and the session keeps them.
     /// </remarks>
     [Gradient("BatchNormalization")]
     public static Var?[] BatchNormalization(Backward b)
