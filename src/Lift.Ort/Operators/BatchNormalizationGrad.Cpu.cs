@@ -6,9 +6,8 @@ internal sealed unsafe partial class BatchNormInternal
 {
     protected override void Run<T>(CpuContext context)
     {
-        var c = new Channels(context.Input(0).Dims);
         CpuTensor scale = context.Input(1), bias = context.Input(2), givenMean = context.Input(3), givenVariance = context.Input(4);
-        if (scale.Count != c.Count || bias.Count != c.Count || givenMean.Count != c.Count || givenVariance.Count != c.Count) throw new ArgumentException($"scale, bias and statistics do not have the {c.Count} elements of X's channels");
+        Channels c = Fit(context.Input(0), scale, bias, givenMean, givenVariance);
         T* x = context.Input(0).Data<T>(), s = scale.Data<T>(), b = bias.Data<T>(), oldMean = givenMean.Data<T>(), oldVariance = givenVariance.Data<T>();
         T* y = context.Output<T>(0, context.Input(0).Dims), runningMean = context.Output<T>(1, c.Count), runningVariance = context.Output<T>(2, c.Count);
         T* savedMean = context.Output<T>(3, c.Count), savedInverse = context.Output<T>(4, c.Count);
@@ -35,6 +34,14 @@ internal sealed unsafe partial class BatchNormInternal
                 if (savedInverse != null) savedInverse[channel] = inverse;
             }
         });
+    }
+
+    private static Channels Fit(CpuTensor x, params ReadOnlySpan<CpuTensor> perChannel)
+    {
+        var c = new Channels(x.Dims);
+        foreach (CpuTensor t in perChannel)
+            if (t.Count != c.Count) throw new ArgumentException($"scale, bias and statistics do not have the {c.Count} elements of X's channels");
+        return c;
     }
 
     private static T SquaredDistance<T>(T* x, T mean, long n) where T : unmanaged, IFloatingPointIeee754<T>
@@ -65,9 +72,7 @@ internal sealed unsafe partial class BatchNormalizationGrad
     protected override void Run<T>(CpuContext context)
     {
         CpuTensor dyTensor = context.Input(0), xTensor = context.Input(1);
-        var c = new Channels(xTensor.Dims);
-        if (dyTensor.Count != xTensor.Count || context.Input(2).Count != c.Count || context.Input(3).Count != c.Count || context.Input(4).Count != c.Count)
-            throw new ArgumentException($"dY [{string.Join(", ", dyTensor.Dims)}], X [{string.Join(", ", xTensor.Dims)}], scale and statistics do not fit");
+        Channels c = Fit(dyTensor, xTensor, context.Input(2), context.Input(3), context.Input(4));
         T* dy = dyTensor.Data<T>(), x = xTensor.Data<T>(), scale = context.Input(2).Data<T>(), mean = context.Input(3).Data<T>(), inverse = context.Input(4).Data<T>();
         T* dx = context.Output<T>(0, xTensor.Dims), dScale = context.Output<T>(1, c.Count), dBias = context.Output<T>(2, c.Count);
         context.ForEachPart(c.Count, 4 * c.Elements, (from, to) =>
@@ -89,6 +94,13 @@ internal sealed unsafe partial class BatchNormalizationGrad
                     Row(dy + c.Row(i, channel), x + c.Row(i, channel), factor, mean[channel], inverse[channel] * along / count, sum / count, dx + c.Row(i, channel), c.Space);
             }
         });
+    }
+
+    private static Channels Fit(CpuTensor dy, CpuTensor x, CpuTensor scale, CpuTensor mean, CpuTensor inverse)
+    {
+        var c = new Channels(x.Dims);
+        return dy.Count == x.Count && scale.Count == c.Count && mean.Count == c.Count && inverse.Count == c.Count ? c
+            : throw new ArgumentException($"dY [{string.Join(", ", dy.Dims)}], X [{string.Join(", ", x.Dims)}], scale and statistics do not fit");
     }
 
     /// <summary>Σ dy · (x − mean)</summary>
@@ -122,6 +134,9 @@ internal readonly struct Channels(long[] dims)
     public long Space { get; } = dims.Length > 2 ? CpuTensor.Product(dims.AsSpan(2..)) : 1;
 
     public long Elements => Images * Space;
+
+    /// <summary>Into how many parts a GPU divides a channel's sums; the sizes alone decide.</summary>
+    public int Parts => (int)Math.Clamp(Elements / 4096, 1, 64);
 
     public long Row(long image, long channel) => (image * Count + channel) * Space;
 }

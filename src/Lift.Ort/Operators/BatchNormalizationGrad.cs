@@ -10,7 +10,8 @@ internal sealed partial class BatchNormInternal(float epsilon, float momentum, b
         "BatchNormInternal",
         ["X: T", "scale: T", "B: T", "input_mean: T", "input_var: T"],
         ["Y: T", "running_mean?: T", "running_var?: T", "saved_mean?: T", "saved_inv_std?: T"],
-        n => new BatchNormInternal(n.Float("epsilon", 1e-5f), n.Float("momentum", 0.9f), n.Int("training_mode", 1) != 0));
+        n => new BatchNormInternal(n.Float("epsilon", 1e-5f), n.Float("momentum", 0.9f), n.Int("training_mode", 1) != 0))
+    { OnCuda = true };
 }
 
 /// <summary>Its gradient: with x̂ = (x − mean) · inv_std, dx = scale · inv_std · (dy − mean(dy) − x̂ · mean(dy ⊙ x̂)), dscale = Σ dy ⊙ x̂, db = Σ dy.</summary>
@@ -20,5 +21,6 @@ internal sealed partial class BatchNormalizationGrad : FloatKernel
         "BatchNormalizationGrad",
         ["dY: T", "X: T", "scale: T", "mean: T", "inv_std: T"],
         ["X_grad?: T", "scale_grad?: T", "bias_grad?: T"],
-        _ => new BatchNormalizationGrad());
+        _ => new BatchNormalizationGrad())
+    { OnCuda = true };
 }

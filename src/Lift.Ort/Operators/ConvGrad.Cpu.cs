@@ -8,9 +8,7 @@ internal sealed unsafe partial class ConvGrad
     protected override void Run<T>(CpuContext context)
     {
         CpuTensor dyTensor = context.Input(0), x = context.Input(1), w = context.Input(2);
-        if (x.Dims[1] != w.Dims[1] * groups || dyTensor.Dims[1] != w.Dims[0] || dyTensor.Dims[0] != x.Dims[0])
-            throw new ArgumentException($"dY [{string.Join(", ", dyTensor.Dims)}], X [{string.Join(", ", x.Dims)}] and W [{string.Join(", ", w.Dims)}] do not fit in {groups} groups");
-        Patches patches = window.On(x.Dims, w.Dims.AsSpan(2..), dyTensor.Dims);
+        Patches patches = Fit(dyTensor, x, w);
         var job = new Job<T>(patches, x.Dims[0], groups, w.Dims[1], w.Dims[0] / groups, dyTensor.Data<T>(), x.Data<T>(), w.Data<T>(), context.Output<T>(0, x.Dims), context.Output<T>(1, w.Dims));
         if (job.Dx != null) Simd.Clear(job.Dx, x.Count);
         if (job.Dw != null) Simd.Clear(job.Dw, w.Count);
@@ -21,6 +19,15 @@ internal sealed unsafe partial class ConvGrad
             else job.AllImages(context, w.Count);
         }
         AddBias(context, dyTensor, context.Output<T>(2, w.Dims[0]));
+    }
+
+    /// <summary>How the window moves over x.</summary>
+    /// <exception cref="ArgumentException">The tensors do not fit each other.</exception>
+    private Patches Fit(CpuTensor dy, CpuTensor x, CpuTensor w)
+    {
+        if (x.Dims[1] != w.Dims[1] * groups || dy.Dims[1] != w.Dims[0] || dy.Dims[0] != x.Dims[0])
+            throw new ArgumentException($"dY [{string.Join(", ", dy.Dims)}], X [{string.Join(", ", x.Dims)}] and W [{string.Join(", ", w.Dims)}] do not fit in {groups} groups");
+        return window.On(x.Dims, w.Dims.AsSpan(2..), dy.Dims);
     }
 
     private static void AddBias<T>(CpuContext context, CpuTensor dy, T* db) where T : unmanaged, INumber<T>

@@ -10,5 +10,6 @@ internal sealed partial class ConvGrad(long groups, WindowAttributes window) : F
         "ConvGrad",
         ["dY: T", "X: T", "W: T"],
         ["dX?: T", "dW?: T", "dB?: T"],
-        n => new ConvGrad(n.Int("group", 1), WindowAttributes.Of(n)));
+        n => new ConvGrad(n.Int("group", 1), WindowAttributes.Of(n)))
+    { OnCuda = true };
 }

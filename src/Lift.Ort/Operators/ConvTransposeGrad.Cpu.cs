@@ -6,9 +6,7 @@ internal sealed unsafe partial class ConvTransposeGrad
     {
         CpuTensor dyTensor = context.Input(0), x = context.Input(1), w = context.Input(2);
         long images = x.Dims[0], channels = x.Dims[1] / groups, filters = w.Dims[1];
-        if (w.Dims[0] != x.Dims[1] || dyTensor.Dims[1] != filters * groups || dyTensor.Dims[0] != images)
-            throw new ArgumentException($"dY [{string.Join(", ", dyTensor.Dims)}], X [{string.Join(", ", x.Dims)}] and W [{string.Join(", ", w.Dims)}] do not fit in {groups} groups");
-        Patches patches = window.On(dyTensor.Dims, w.Dims.AsSpan(2..), x.Dims);
+        Patches patches = Fit(dyTensor, x, w);
         long places = patches.Places, column = filters * patches.Window, size = patches.ImageSize;
         T* dy = dyTensor.Data<T>(), px = x.Data<T>(), pw = w.Data<T>(), dx = context.Output<T>(0, x.Dims), dw = context.Output<T>(1, w.Dims), db = context.Output<T>(2, filters * groups);
         if (dx != null) Simd.Clear(dx, x.Count);
@@ -36,5 +34,14 @@ internal sealed unsafe partial class ConvTransposeGrad
             db[f] = T.Zero;
             for (long image = 0; image < images; image++) db[f] += Simd.Sum(dy + (image * filters * groups + f) * size, size);
         }
+    }
+
+    /// <summary>How the window moves over dy.</summary>
+    /// <exception cref="ArgumentException">The tensors do not fit each other.</exception>
+    private Patches Fit(CpuTensor dy, CpuTensor x, CpuTensor w)
+    {
+        if (w.Dims[0] != x.Dims[1] || dy.Dims[1] != w.Dims[1] * groups || dy.Dims[0] != x.Dims[0])
+            throw new ArgumentException($"dY [{string.Join(", ", dy.Dims)}], X [{string.Join(", ", x.Dims)}] and W [{string.Join(", ", w.Dims)}] do not fit in {groups} groups");
+        return window.On(dy.Dims, w.Dims.AsSpan(2..), x.Dims);
     }
 }

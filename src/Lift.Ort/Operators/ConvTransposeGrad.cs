@@ -10,5 +10,6 @@ internal sealed partial class ConvTransposeGrad(long groups, WindowAttributes wi
         "ConvTransposeGrad",
         ["dY: T", "X: T", "W: T"],
         ["dX?: T", "dW?: T", "dB?: T"],
-        n => new ConvTransposeGrad(n.Int("group", 1), WindowAttributes.Of(n)));
+        n => new ConvTransposeGrad(n.Int("group", 1), WindowAttributes.Of(n)))
+    { OnCuda = true };
 }

@@ -42,6 +42,37 @@ internal sealed unsafe class CudaContext(nint context, CudaDevice device)
     /// <summary>Working memory for the launches of this run.</summary>
     public nint Scratch(long bytes) => device.Scratch(bytes);
 
+    /// <summary>The same in parts of these lengths, each at a multiple of 256 bytes; a run asks once.</summary>
+    public nint[] Parts(params ReadOnlySpan<long> bytes)
+    {
+        var parts = new nint[bytes.Length];
+        long total = 0;
+        for (int i = 0; i < parts.Length; i++)
+        {
+            parts[i] = (nint)total;
+            total = checked(total + ((bytes[i] + 255) / 256 * 256));
+        }
+        nint start = Scratch(Math.Max(1, total));
+        for (int i = 0; i < parts.Length; i++) parts[i] += start;
+        return parts;
+    }
+
+    /// <summary>
+    /// c [m, n] = a [m, k] · b [k, n], or c += a·b, row-major, for each of <paramref name="batch"/> matrices, by cuBLAS: sums are float32, and so is c. Operands of float32
+    /// are rounded to TF32 where the device's options allow it.
+    /// </summary>
+    public void Multiply(long m, long n, long k, CudaOperand a, CudaOperand b, CudaOperand c, long batch = 1, bool add = false)
+    {
+        if (m == 0 || n == 0 || batch == 0) return;
+        device.Algebra.Multiply(b.Transposed, a.Transposed, checked((int)n), checked((int)m), checked((int)k), b.ColumnMajor(), a.ColumnMajor(), c.ColumnMajor(), checked((int)batch), beta: add ? 1 : 0, tf32: device.Options.Tf32);
+    }
+
+    /// <summary>float32 numbers to <paramref name="type"/>.</summary>
+    public void Narrow(nint from, nint to, ElementType type, long count)
+    {
+        if (to != 0 && count > 0) Launch("Widen", "Narrow", type, Grid.For(count, perThread: 8), from, to, count);
+    }
+
     public void Copy(nint from, nint to, long bytes) => device.Copy(from, to, bytes, stream);
 
     public void Fill(nint address, byte value, long bytes) => device.Fill(address, value, bytes, stream);
@@ -53,4 +84,14 @@ internal sealed unsafe class CudaContext(nint context, CudaDevice device)
         if (device.OperatorProvider is not null) Ok(getStream(context, &stream));
         return stream;
     }
+}
+
+/// <summary>A row-major matrix in device memory, or the first of a row of them.</summary>
+/// <param name="Row">Elements from one row to the next.</param>
+/// <param name="Next">Elements from one matrix of a batch to the next.</param>
+/// <param name="Transposed">True: the matrix that is meant is this one's transpose.</param>
+internal readonly record struct CudaOperand(nint Data, ElementType Type, long Row, long Next = 0, bool Transposed = false)
+{
+    /// <summary>The same memory as cuBLAS reads it, where rows are columns.</summary>
+    public CudaMatrix ColumnMajor() => new(Data, CudaMath.TypeOf(Type), checked((int)Math.Max(1, Row)), Next);
 }

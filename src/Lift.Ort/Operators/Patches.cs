@@ -21,6 +21,19 @@ internal sealed unsafe class Patches
         (ImageSize, Window, Places) = (CpuTensor.Product(image), CpuTensor.Product(kernel), CpuTensor.Product(output));
     }
 
+    public long[] Image => image;
+
+    public long[] Kernel => kernel;
+
+    public long[] Output => output;
+
+    public long[] Strides => strides;
+
+    public long[] Dilations => dilations;
+
+    /// <summary>Padding before the first element of each axis.</summary>
+    public long[] Before => before;
+
     public long ImageSize { get; }
 
     public long Window { get; }

@@ -6,7 +6,7 @@ namespace Lift.Ort.Operators;
 /// </summary>
 internal sealed partial class MaxPoolGrad(long[]? declared) : FloatKernel
 {
-    public static readonly OperatorSchema Schema = new("MaxPoolGrad", ["dY: T", "Indices: int64"], ["dX: T"], n => new MaxPoolGrad(n.OutputDims(0))) { Domain = "" };
+    public static readonly OperatorSchema Schema = new("MaxPoolGrad", ["dY: T", "Indices: int64"], ["dX: T"], n => new MaxPoolGrad(n.OutputDims(0))) { Domain = "", OnCuda = true };
 }
 
 /// <summary>y = mean of each window ⇒ dx = dy / (elements that count), added to every element under the window; x's size is what the model declares for dX.</summary>
@@ -14,7 +14,7 @@ internal sealed partial class AveragePoolGrad(long[]? declared, WindowAttributes
 {
     public static readonly OperatorSchema Schema = new(
         "AveragePoolGrad", ["dY: T"], ["dX: T"], n => new AveragePoolGrad(n.OutputDims(0), WindowAttributes.Of(n), n.Int("count_include_pad", 0) != 0))
-    { Domain = "" };
+    { Domain = "", OnCuda = true };
 }
 
 /// <summary>What pools share.</summary>

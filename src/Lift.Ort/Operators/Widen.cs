@@ -6,5 +6,5 @@ namespace Lift.Ort.Operators;
 /// </summary>
 internal sealed partial class Widen : OperatorKernel
 {
-    public static readonly OperatorSchema Schema = new("Widen", ["x: N"], ["y: float"], _ => new Widen()) { Domain = OperatorSchema.OwnDomain };
+    public static readonly OperatorSchema Schema = new("Widen", ["x: N"], ["y: float"], _ => new Widen()) { Domain = OperatorSchema.OwnDomain, OnCuda = true };
 }

@@ -54,6 +54,16 @@ internal sealed unsafe class CudaMath : IDisposable
         }
     }
 
+    /// <summary>The cudaDataType of an element type.</summary>
+    public static int TypeOf(Onnx.ElementType type) => type switch
+    {
+        Onnx.ElementType.Float => Float32,
+        Onnx.ElementType.Double => Float64,
+        Onnx.ElementType.Float16 => Float16,
+        Onnx.ElementType.BFloat16 => BFloat16,
+        _ => throw new NotSupportedException($"cuBLAS has no products of {type}"),
+    };
+
     /// <summary>c (m×n) = alpha · op(a) · op(b) + beta · c, for each of <paramref name="batch"/> matrices; <paramref name="k"/> is the inner size.</summary>
     /// <param name="tf32">True allows float32 operands 10 bits of mantissa.</param>
     public void Multiply(bool transposeA, bool transposeB, int m, int n, int k, CudaMatrix a, CudaMatrix b, CudaMatrix c, int batch = 1, double alpha = 1, double beta = 0, bool tf32 = false)

@@ -13,11 +13,15 @@ typedef unsigned long size_t;
 #define logf lift_logf
 #define tanhf lift_tanhf
 #define erff lift_erff
+#define cosf lift_cosf
+#define rintf lift_rintf
 extern "C" {
 __device__ float lift_expf(float);
 __device__ float lift_logf(float);
 __device__ float lift_tanhf(float);
 __device__ float lift_erff(float);
+__device__ float lift_cosf(float);
+__device__ float lift_rintf(float);
 }
 
 __device__ inline float sqrtf(float x) { return __nvvm_sqrt_rn_f(x); }
@@ -29,6 +33,8 @@ __device__ inline unsigned __float_as_uint(float f) { return (unsigned)__nvvm_bi
 __device__ inline float __uint_as_float(unsigned u) { return __nvvm_bitcast_i2f((int)u); }
 __device__ inline unsigned atomicAdd(unsigned* p, unsigned x) { return (unsigned)__nvvm_atom_add_gen_i((int*)p, (int)x); }
 __device__ inline unsigned atomicMax(unsigned* p, unsigned x) { return __nvvm_atom_max_gen_ui(p, x); }
+__device__ inline int atomicExch(int* p, int x) { return __nvvm_atom_xchg_gen_i(p, x); }
+__device__ inline int atomicMax(int* p, int x) { return __nvvm_atom_max_gen_i(p, x); }
 __device__ inline void block_barrier() { __nvvm_bar_sync(0); }
 #define __syncthreads() block_barrier()
 __device__ inline int shuffle_xor(unsigned mask, int x, int lane) { return __nvvm_shfl_sync_bfly_i32(mask, x, lane, 31); }

@@ -25,6 +25,8 @@ double simulator_exchange(double value, int other);
 inline float __uint_as_float(unsigned u) { float f; memcpy(&f, &u, 4); return f; }
 inline unsigned __float_as_uint(float f) { unsigned u; memcpy(&u, &f, 4); return u; }
 inline unsigned atomicAdd(unsigned* p, unsigned v) { unsigned old = *p; *p += v; return old; }
+inline int atomicExch(int* p, int v) { int old = *p; *p = v; return old; }
+inline int atomicMax(int* p, int v) { int old = *p; if (v > old) *p = v; return old; }
 inline unsigned atomicMax(unsigned* p, unsigned v) { unsigned old = *p; if (v > old) *p = v; return old; }
 
 // A float travels as a double, which holds it exactly. All threads of the block must take part.
