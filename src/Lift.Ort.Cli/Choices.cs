@@ -14,6 +14,9 @@ internal static class Choices
 
     public static Option<string> Device() => new("--device") { Description = "Where to compute: cpu, cuda or cuda:N.", DefaultValueFactory = _ => "cpu", HelpName = "NAME" };
 
+    /// <summary><c>--encoder</c>: the other file of an encoder-decoder in two.</summary>
+    public static Option<string?> Encoder() => new("--encoder") { Description = "The encoder's .onnx file, for a decoder that reads encoder_hidden_states; default: the one beside the decoder (encoder_model.onnx).", HelpName = "FILE" };
+
     /// <summary><c>--dtype</c> takes float32/fp32, bfloat16/bf16, float16/fp16.</summary>
     public static Option<ElementType> DType() => new("--dtype")
     {

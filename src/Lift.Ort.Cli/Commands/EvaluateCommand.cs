@@ -7,6 +7,7 @@ using Lift.Ort.Devices;
 using Lift.Ort.Generation;
 using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
+using Lift.Ort.Sessions;
 using Lift.Ort.Training;
 
 namespace Lift.Ort.Cli.Commands;
@@ -30,13 +31,14 @@ internal sealed class EvaluateCommand : LiftCommand
     private readonly Option<string> rule = Choices.OneOf("--answer-rule", "exact-match: what counts as the answer; auto goes by the gold answer.", "auto", [.. AnswerRule.Names]);
     private readonly Option<string> predictions = new("--predictions") { Description = "exact-match: write every output as a line of JSON to this file.", HelpName = "FILE" };
     private readonly Option<bool> noCache = new("--no-cache") { Description = "exact-match: read the whole text for each token, also where the model has a key/value cache." };
+    private readonly Option<string?> encoder = Choices.Encoder();
     private readonly Option<string> device = Choices.Device();
 
     public EvaluateCommand() : base("evaluate", "Scores an exported model on a data file; one line of JSON.",
         "lift evaluate model.onnx --data test.jsonl --tokenizer tokenizer/ --metric exact-match --limit 200")
     {
         Add(model);
-        foreach (Option option in (Option[])[data, tokenizer, metric, .. loss.All, run, .. choices.All, batch, limit, maxLength, maxNewTokens, beams, template, rule, predictions, noCache, device]) Add(option);
+        foreach (Option option in (Option[])[data, tokenizer, metric, .. loss.All, run, .. choices.All, batch, limit, maxLength, maxNewTokens, beams, template, rule, predictions, noCache, encoder, device]) Add(option);
     }
 
     protected override void Run(ParseResult line, Output output, CancellationToken stop)
@@ -59,17 +61,19 @@ internal sealed class EvaluateCommand : LiftCommand
         RunSettings? trained = line.GetValue(run) is { } folder ? RunFolder.Open(folder).Settings : null;
         TrainingGraphOptions asked = Asked(line, trained);
         bool simple = asked.Loss is "" or "causal-lm" or "cross-entropy" or "mse" or "bce" && asked.LossOptions.IsDefault;
-        using ExportedModel? exported = simple || line.GetValue(metric) != "loss" ? ExportedModel.Open(path, place, asked.Output) : null;
+        using ExportedModel? exported = simple || line.GetValue(metric) != "loss" ? ExportedModel.Open(path, place, asked.Output, line.GetValue(encoder)) : null;
+        bool writes = exported?.ReadsSource == true;
         bool pixels = exported?.OutputType.Rank >= 4 && asked.Loss is "" or "cross-entropy";
-        if (line.GetValue(metric) == "loss" && (exported is null || pixels || exported.IsInTrainingForm)) // judged with running statistics, as PyTorch's eval()
+        if (line.GetValue(metric) == "loss" && (exported is null || pixels || writes || exported.IsInTrainingForm)) // the last: judged with running statistics, as PyTorch's eval()
         {
             if (!File.Exists(path)) throw new LiftException($"There is no model '{path}'; give an .onnx file.");
-            if (asked.Loss.Length == 0) asked = asked with { Loss = exported?.OutputType.Rank == 3 ? "causal-lm" : "cross-entropy" };
+            if (asked.Loss.Length == 0) asked = asked with { Loss = writes ? "seq2seq" : exported?.OutputType.Rank == 3 ? "causal-lm" : "cross-entropy" };
             using TaskEvaluation task = TaskEvaluation.Open(path, asked, place);
-            foreach (var pair in Task(line, task, asked.Loss, words, trained)) yield return pair;
+            using SourceEncoder? frozen = SourceEncoder.For(line.GetValue(encoder) ?? trained?.Encoder, path, line.GetValue(data)!, task.Inputs, place);
+            foreach (var pair in Task(line, task, frozen, asked.Loss, words, trained)) yield return pair;
             yield break;
         }
-        foreach (var pair in line.GetValue(metric) == "loss" ? Loss(line, exported!, asked.Loss, words, trained) : Answers(line, exported!, words, stop)) yield return pair;
+        foreach (var pair in line.GetValue(metric) == "loss" ? Loss(line, exported!, asked.Loss, words, trained) : Answers(line, exported!, words, trained, stop)) yield return pair;
     }
 
     /// <summary>Loss and output as the options say, else as the run's folder was prepared.</summary>
@@ -84,11 +88,12 @@ internal sealed class EvaluateCommand : LiftCommand
         };
     }
 
-    private IEnumerable<KeyValuePair<string, object>> Task(ParseResult line, TaskEvaluation task, string kind, ITokenizer? words, RunSettings? trained)
+    private IEnumerable<KeyValuePair<string, object>> Task(ParseResult line, TaskEvaluation task, SourceEncoder? frozen, string kind, ITokenizer? words, RunSettings? trained)
     {
-        DataOptions rows = Fitted(line, task.Fit(Rows(line, trained)), task.Inputs);
-        BatchReader reader = BatchReader.Open(line.GetValue(data)!, words, task.Inputs, rows);
-        TaskScore score = task.Score(reader.Epoch(), rows.ClassNames);
+        IReadOnlyList<GraphValue> inputs = frozen?.Inputs ?? task.Inputs;
+        DataOptions rows = Fitted(line, task.Fit(Rows(line, trained)), inputs);
+        BatchReader reader = BatchReader.Open(line.GetValue(data)!, words, inputs, rows);
+        TaskScore score = task.Score(frozen is null ? reader.Epoch() : reader.Epoch().Select(frozen.Encode), rows.ClassNames);
         yield return new("loss", score.Loss);
         foreach (var (name, value) in score.Metrics) yield return new(name, value);
         foreach (var pair in Counts(kind, score.Examples, score.Tokens, score.LabelTokens, reader)) yield return pair;
@@ -125,11 +130,12 @@ internal sealed class EvaluateCommand : LiftCommand
         return fitted;
     }
 
-    private IEnumerable<KeyValuePair<string, object>> Answers(ParseResult line, ExportedModel exported, ITokenizer? words, CancellationToken stop)
+    private IEnumerable<KeyValuePair<string, object>> Answers(ParseResult line, ExportedModel exported, ITokenizer? words, RunSettings? trained, CancellationToken stop)
     {
         int width = line.GetValue(beams) is > 0 and var n ? n : line.GetValue(template) == "paper" ? 4 : 1;
         var generation = new GenerationOptions { MaxNewTokens = line.GetValue(maxNewTokens), MaxLength = line.GetValue(maxLength), Beams = width, Cache = !line.GetValue(noCache) };
-        ExactMatchScore score = new ExactMatch(exported, words, Rows(line), generation).Score(line.GetValue(data)!, line.GetValue(rule)!, stop);
+        DataOptions rows = exported.ReadsSource ? Fitted(line, Rows(line, trained) with { Kind = LabelKind.Sequence, Shifted = false, VocabularySize = null, Classes = exported.Classes }, exported.RowInputs) : Rows(line);
+        ExactMatchScore score = new ExactMatch(exported, words, rows, generation).Score(line.GetValue(data)!, line.GetValue(rule)!, stop);
         if (line.GetValue(predictions) is { } file) File.WriteAllLines(file, score.Predictions.Select(p => JsonSerializer.Serialize(p, Output.Format)));
         yield return new("exact_match", score.Score);
         yield return new("correct", score.Correct);

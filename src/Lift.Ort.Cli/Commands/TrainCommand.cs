@@ -50,6 +50,7 @@ internal sealed class TrainCommand : LiftCommand
     private readonly Option<double> clipValue = Number("--clip-value", "Largest magnitude of one gradient entry; 0: off.", adamW.ClipValue);
     private readonly Option<string> lossScale = Number("--loss-scale", "What the loss is multiplied by where gradients are computed in 16 bits (on a GPU): auto, off or a number.", defaults.LossScale);
     private readonly Option<int> saveEvery = Number("--save-every", "Steps between checkpoints; 0: only at the end and when stopped.", defaults.SaveEvery);
+    private readonly Option<string?> encoder = Choices.Encoder();
     private readonly Option<bool> resume = new("--resume") { Description = "Go on with the run in this folder, with the settings it was begun with." };
     private readonly Option<bool> force = new("--force") { Description = "Replace the run in this folder." };
     private readonly Option<Recompute> recompute = Number("--recompute", "What the backward pass computes again to save memory: none, attention or layers.", defaults.Recompute);
@@ -58,7 +59,7 @@ internal sealed class TrainCommand : LiftCommand
     public TrainCommand() : base("train", "Fine-tunes the model of a prepared folder on the rows of a file.",
         "lift train artifacts/model --data train.jsonl --tokenizer bytes -o artifacts/run --steps 200 --lr 1e-3")
     {
-        Option[] settings = [data, tokenizer, steps, epochs, batch, accumulate, average, maxLength, template, shuffle, noShuffle, .. choices.All, lr, schedule, warmup, selection, rank, density,
+        Option[] settings = [data, tokenizer, encoder, steps, epochs, batch, accumulate, average, maxLength, template, shuffle, noShuffle, .. choices.All, lr, schedule, warmup, selection, rank, density,
             filterRank, interval, seed, clip, clipValue, form, beta1, beta2, epsilon, weightDecay, recompute, validation, validateEvery, lossScale, saveEvery];
         Add(directory);
         foreach (Option option in (Option[])[run, .. settings, resume, force, device]) Add(option);
@@ -97,6 +98,7 @@ internal sealed class TrainCommand : LiftCommand
         var (cut, skipped) = training.Rows;
         if (cut > 0) output.Note($"{cut} rows were cut at {training.Folder.Settings.Rows.MaxLength} tokens (--max-length).");
         if (skipped > 0) output.Note($"{skipped} rows were left out: no label was left after cutting.");
+        if (training.Folder.Settings.Encoder is { } frozen) output.Note($"The encoder '{frozen}' stays as it is and runs before each step.");
         if (training.Unreduced is { } idle) output.Note(idle);
         foreach (string found in DataChoices.Describe(training.Folder.Settings.Rows, training.Inputs)) output.Note(found);
         if (training.Trainer.Step > 0) output.Note($"Goes on after step {training.Trainer.Step} of {training.Trainer.Steps}.");
@@ -176,7 +178,10 @@ internal sealed class TrainCommand : LiftCommand
             SaveEvery = line.GetValue(saveEvery),
             ValidateEvery = line.GetValue(validateEvery),
             Optimizer = OptimizerOf(line, recipe),
-        });
+        })
+    {
+        Encoder = line.GetValue(encoder) is { } file ? Path.GetFullPath(file) : null,
+    };
 
     private static Option<T> Number<T>(string name, string description, T value) => new(name) { Description = description, DefaultValueFactory = _ => value };
 

@@ -33,11 +33,13 @@ internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions
         {
             _ when input == model.Tokens => Fill(input.Name, type, rows, count, length, padId, r => r.Ids.Length, (r, t) => r.Ids[t]),
             "attention_mask" when model.Tokens is null && Sounding(rows[0]) is { } sound => Fill(input.Name, type, rows, count, rows.Max(r => (int)r.Values[sound].Dims[^1]), 0, r => (int)r.Values[sound].Dims[^1], (_, _) => 1),
-            "attention_mask" => Fill(input.Name, type, rows, count, length, 0, r => r.Ids.Length, (_, _) => 1),
+            "attention_mask" or ModelInputs.DecoderMask when input.Name == "attention_mask" || model.ReadsEncoder => Fill(input.Name, type, rows, count, length, 0, r => r.Ids.Length, (_, _) => 1),
             "position_ids" when IsOneRow(input) => WithoutCache.Range(input, 0, length),
-            "position_ids" => Positions(input.Name, type, count, length),
+            "position_ids" or ModelInputs.DecoderPositions when input.Name == "position_ids" || model.ReadsEncoder => Positions(input.Name, type, count, length),
             "token_type_ids" => Fill(input.Name, type, rows, count, length, 0, r => r.Ids.Length, (_, _) => 0),
             ModelInputs.DecoderIds => Fill(input.Name, type, rows, count, TargetDim(rows), padId, r => r.Labels.Length, DecoderId),
+            ModelInputs.EncoderMask when rows[0].Values.ContainsKey(ModelInputs.EncoderStates) => Fill(input.Name, type, rows, count, rows.Max(StatesOf), 0, StatesOf, (_, _) => 1),
+            ModelInputs.DecoderPositions => Positions(input.Name, type, count, TargetDim(rows)),
             ModelInputs.DecoderMask => Fill(input.Name, type, rows, count, TargetDim(rows), 0, r => r.Labels.Length, (_, _) => 1),
             _ => throw new LiftException($"The model's input '{input.Name}' {input.Type} has no value in row {rows[0].Row}; add a field '{input.Name}' to every row."),
         };
@@ -72,6 +74,9 @@ internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions
         return longest <= fixedLength ? (int)fixedLength
             : throw new LiftException($"Row {rows.First(r => r.Labels.Length == longest).Row} has a target of {longest} tokens, but the model's '{decoder.Name}' is fixed at {fixedLength}; use --max-length {fixedLength}.");
     }
+
+    /// <summary>Places of a row's encoded source.</summary>
+    private static int StatesOf(Example row) => (int)row.Values[ModelInputs.EncoderStates].Dims[0];
 
     /// <summary>The input of a row that has samples over time, or null.</summary>
     private string? Sounding(Example row) => model.All.FirstOrDefault(i => i.Type.Element.IsFloat() && row.Values.TryGetValue(i.Name, out Tensor? v) && v.Dims.Length is 1 or 2)?.Name;

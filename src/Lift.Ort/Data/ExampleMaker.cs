@@ -36,6 +36,8 @@ internal sealed class ExampleMaker
     private Example Form(DataRow row)
     {
         if (options.Group > 1) return new ComparedRows(inputs, labels, model, options).Make(row);
+        if (model.HasDecoder && options.Kind == LabelKind.NextTokens)
+            throw row.Error("the model writes about a source, and the causal-lm loss compares a text with itself; prepare it with --loss seq2seq.");
         if (options.Kind == LabelKind.Sequence || model.HasDecoder) return new SequenceRows(inputs, model, options).Make(row);
         if (model.Tokens is null) return WithLabel(row, inputs.Read(row));
         if (model.WholeRowLabels) return WithLabel(row, inputs.Read(row));

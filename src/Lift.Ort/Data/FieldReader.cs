@@ -24,7 +24,7 @@ internal sealed class FieldReader(ModelInputs model, DataOptions options)
             else if (!model.MustBeGiven(input)) continue;
             else if (input == model.OnlyGiven && FileField(row) is { } field) Take(input, field);
             else if (input == model.OnlyGiven && table.Fits(input)) values[input.Name] = table.Read(row, input);
-            else throw row.Error($"there is no field '{input.Name}' (fields: {row.Fields}), which the model reads as {input.Type}; add it.");
+            else throw row.Error($"there is no field '{input.Name}' (fields: {row.Fields}), which the model reads as {input.Type}; {(input.Name == ModelInputs.EncoderStates ? "name the file that computes it with --encoder" : "add it")}.");
         }
         return (values, files);
 
@@ -80,6 +80,7 @@ internal sealed class FieldReader(ModelInputs model, DataOptions options)
         {
             case ElementType.Float: tensor.AsSpan<float>()[i] = (float)value; break;
             case ElementType.Double: tensor.AsSpan<double>()[i] = value; break;
+            case ElementType.BFloat16: tensor.AsSpan<ushort>()[i] = (ushort)((BitConverter.SingleToUInt32Bits((float)value) + 0x7FFF + ((BitConverter.SingleToUInt32Bits((float)value) >> 16) & 1)) >> 16); break;
             case ElementType.Float16: tensor.AsSpan<Half>()[i] = (Half)value; break;
             case ElementType.Int64: tensor.AsSpan<long>()[i] = (long)value; break;
             case ElementType.Int32: tensor.AsSpan<int>()[i] = (int)value; break;

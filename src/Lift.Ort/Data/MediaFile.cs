@@ -44,7 +44,7 @@ internal static class MediaFile
     }
 
     /// <summary>The values in the element type that the model reads.</summary>
-    private static Tensor Typed(Tensor value, TensorType wanted)
+    public static Tensor Typed(Tensor value, TensorType wanted)
     {
         if (wanted.Element == ElementType.Undefined || value.Type == wanted.Element) return value;
         Tensor result = Tensor.Empty(value.Name, wanted.Element, value.Dims);

@@ -5,15 +5,19 @@ namespace Lift.Ort.Data;
 /// <summary>What the names and types of a model's inputs say about the data it reads.</summary>
 internal sealed class ModelInputs
 {
-    public const string DecoderIds = "decoder_input_ids", DecoderMask = "decoder_attention_mask";
+    public const string DecoderIds = "decoder_input_ids", DecoderMask = "decoder_attention_mask", DecoderPositions = "decoder_position_ids";
 
-    private static readonly string[] companions = ["attention_mask", "position_ids", "token_type_ids", DecoderIds, DecoderMask, "decoder_position_ids", Batch.LabelsName];
+    /// <summary>What a decoder in a file of its own reads of its encoder.</summary>
+    public const string EncoderStates = "encoder_hidden_states", EncoderMask = "encoder_attention_mask";
+
+    private static readonly string[] companions = ["attention_mask", "position_ids", "token_type_ids", DecoderIds, DecoderMask, DecoderPositions, EncoderMask, Batch.LabelsName];
 
     public ModelInputs(IReadOnlyList<GraphValue> inputs)
     {
         All = inputs;
         Labels = inputs.FirstOrDefault(i => i.Name == Batch.LabelsName);
         Tokens = inputs.FirstOrDefault(i => i.Name == "input_ids")
+            ?? (ReadsEncoder ? inputs.FirstOrDefault(i => i.Name == DecoderIds) : null)
             ?? inputs.FirstOrDefault(i => i.Type is { Element: ElementType.Int64 or ElementType.Int32, Rank: 2 or null } && !IsScalar(i) && !companions.Contains(i.Name));
     }
 
@@ -29,7 +33,10 @@ internal sealed class ModelInputs
     public int? LabelWidth => Labels is { Type: { Shape: { Rank: > 1 } shape } type } && type.Element.IsFloat() ? (int?)shape[-1].Value : null;
 
     /// <summary>True for a model with a decoder of its own, which reads the target's tokens.</summary>
-    public bool HasDecoder => All.Any(i => i.Name == DecoderIds);
+    public bool HasDecoder => Tokens?.Name != DecoderIds && All.Any(i => i.Name == DecoderIds);
+
+    /// <summary>True for a decoder whose encoder lies in another file.</summary>
+    public bool ReadsEncoder => All.Any(i => i.Name == EncoderStates);
 
     /// <summary>True where a label belongs to a whole row: a class, or numbers that a value loss compares with.</summary>
     public bool WholeRowLabels => Labels is { } labels && (labels.Type.Rank is 0 or 1 || labels.Type.Element.IsFloat());

@@ -22,10 +22,13 @@ internal sealed class SequenceRows(InputReader inputs, ModelInputs model, DataOp
         return read with { Labels = target };
     }
 
+    /// <summary>The text that shall be written; null where the row holds it as ready tokens.</summary>
+    public string? TargetText(DataRow row) => row.Has(Batch.LabelsName) && row.Json.GetProperty(Batch.LabelsName).ValueKind == JsonValueKind.Array ? null
+        : options.LabelFields is [var field] ? row.Text(field) : TextFields.Translation(row)?.Target ?? TextFields.Target(row) ?? "";
+
     private int[] Target(DataRow row)
     {
-        if (row.Has(Batch.LabelsName) && row.Json.GetProperty(Batch.LabelsName).ValueKind == JsonValueKind.Array) return row.Ints(Batch.LabelsName);
-        string? text = options.LabelFields is [var field] ? row.Text(field) : TextFields.Translation(row)?.Target ?? TextFields.Target(row);
+        if (TargetText(row) is not { } text) return row.Ints(Batch.LabelsName);
         if (string.IsNullOrWhiteSpace(text)) throw row.Error($"the target is missing or empty (fields: {row.Fields}); use source and target, a text field, or labels with ready tokens.");
         ITokenizer words = inputs.Tokenizer(row);
         return model.HasDecoder ? [.. words.EncodeFromStart(text), .. words.Suffix] : words.Encode(text); // a decoder learns to end; alignments over time have no end

@@ -7,17 +7,17 @@ namespace Lift.Ort.Generation;
 internal sealed class BeamSearch(ExportedModel model, GenerationOptions options, int padId)
 {
     /// <returns>The new tokens of each prompt's best continuation, without the end token.</returns>
-    public int[][] Generate(IReadOnlyList<int[]> prompts, CancellationToken stop = default)
+    public int[][] Generate(IReadOnlyList<int[]> prompts, Sources? sources = null, CancellationToken stop = default)
     {
-        using var next = new NextTokens(model, padId, options.Cache);
-        Hypotheses[] all = [.. prompts.Select(p => new Hypotheses(p, options))];
+        using var next = new NextTokens(model, padId, options.Cache, sources);
+        Hypotheses[] all = [.. prompts.Select((p, i) => new Hypotheses(p, i, options))];
         for (int length = 1; length <= options.MaxNewTokens; length++)
         {
             stop.ThrowIfCancellationRequested();
             Hypotheses[] open = [.. all.Where(h => !h.Done && h.PromptLength + length <= Math.Min(options.MaxLength, next.LongestText))];
             if (open.Length == 0) break;
             (Hypotheses Of, int Beam)[] rows = [.. open.SelectMany(h => Enumerable.Range(0, h.Open.Count).Select(b => (h, b)))];
-            next.Read([.. rows.Select(r => r.Of.Text(r.Beam))], (i, logits) => rows[i].Of.Offer(rows[i].Beam, logits));
+            next.Read([.. rows.Select(r => r.Of.Text(r.Beam))], (i, logits) => rows[i].Of.Offer(rows[i].Beam, logits), sources is null ? null : [.. rows.Select(r => r.Of.Index)]);
             foreach (var h in open) h.Advance();
         }
         return [.. all.Select(h => h.Best())];
@@ -26,7 +26,7 @@ internal sealed class BeamSearch(ExportedModel model, GenerationOptions options,
     private sealed record Beam(int[] Tokens, double LogProbability);
 
     /// <summary>The beams of one prompt.</summary>
-    private sealed class Hypotheses(int[] prompt, GenerationOptions options)
+    private sealed class Hypotheses(int[] prompt, int index, GenerationOptions options)
     {
         private readonly List<(int[] Tokens, double Score)> finished = [];
         private readonly PriorityQueue<(int Beam, int Token, double Sum), double> offers = new(); // the worst of the best comes out first
@@ -34,6 +34,9 @@ internal sealed class BeamSearch(ExportedModel model, GenerationOptions options,
         public List<Beam> Open { get; private set; } = [new([], 0)];
 
         public bool Done { get; private set; }
+
+        /// <summary>Which of all prompts it is.</summary>
+        public int Index => index;
 
         public int PromptLength => prompt.Length;
 

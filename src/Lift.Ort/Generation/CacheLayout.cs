@@ -40,7 +40,7 @@ internal sealed record CacheLayout(IReadOnlyList<CacheSlot> Slots, bool Padded, 
     public static CacheLayout? Of(Graph? graph, IReadOnlyList<GraphValue> inputs, IReadOnlyList<GraphValue> outputs)
     {
         var model = new ModelInputs(inputs);
-        if (model.Tokens?.Type.Shape is not { Rank: 2 } text || text[1].IsKnown || inputs.Any(i => model.MustBeGiven(i))) return null;
+        if (model.Tokens?.Type.Shape is not { Rank: 2 } text || text[1].IsKnown || model.HasDecoder || (!model.ReadsEncoder && inputs.Any(i => model.MustBeGiven(i)))) return null;
         IReadOnlyList<CacheEntry> entries = CacheEntry.Find(inputs, outputs);
         if (entries.Count == 0 || entries.Any(e => e.Present is null || e.Past.Type.Shape is null)) return null;
         Graph? open = graph is null ? null : TryUnfold(graph);

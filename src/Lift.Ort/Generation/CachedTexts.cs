@@ -9,7 +9,8 @@ namespace Lift.Ort.Generation;
 /// Next tokens from a model that remembers: a text that goes on by one token from a text read before costs one token, any other is read whole. Whoever asks
 /// gives whole texts and need not know. Texts of different lengths share a batch where the model allows it; otherwise those of equal length do.
 /// </summary>
-internal sealed class CachedTexts(ExportedModel model, CacheLayout layout, int padId) : IDisposable
+/// <param name="sources">What the texts are written about where the model has an encoder.</param>
+internal sealed class CachedTexts(ExportedModel model, CacheLayout layout, int padId, Sources? sources = null) : IDisposable
 {
     private readonly int fixedBatch = (int)BatchBuilder.FixedBatch(model.Inputs);
     private readonly ModelInputs inputs = new(model.Inputs);
@@ -19,7 +20,9 @@ internal sealed class CachedTexts(ExportedModel model, CacheLayout layout, int p
 
     /// <summary>Texts whose caches lie in one batch.</summary>
     /// <param name="Mask">For each text, 1 for every place of the cache that holds a token.</param>
-    private sealed record Group(int[][] Texts, long[][] Mask, OrtValue[] Cache) : IDisposable
+    /// <param name="Of">The source of each text; null without sources.</param>
+    /// <param name="SourceLength">Places of the sources in the cache.</param>
+    private sealed record Group(int[][] Texts, long[][] Mask, OrtValue[] Cache, int[]? Of, long SourceLength) : IDisposable
     {
         public void Dispose()
         {
@@ -28,17 +31,17 @@ internal sealed class CachedTexts(ExportedModel model, CacheLayout layout, int p
     }
 
     /// <summary>Whether a text would be read by its last token, and whether padding lies before that.</summary>
-    public (bool GoesOn, bool Padded) Survey(IReadOnlyList<int[]> texts)
+    public (bool GoesOn, bool Padded) Survey(IReadOnlyList<int[]> texts, IReadOnlyList<int>? of = null)
     {
-        Group[] known = [.. texts.Select(t => Find(t).Group).OfType<Group>().Distinct()];
+        Group[] known = [.. texts.Select((t, i) => Find(t, of?[i]).Group).OfType<Group>().Distinct()];
         return (known.Length > 0, known.Any(g => g.Mask.Any(m => m.Contains(0))));
     }
 
     /// <exception cref="LiftException">The model gives no logits per token, or does not take these texts.</exception>
-    public void Read(IReadOnlyList<int[]> texts, LogitsReader read)
+    public void Read(IReadOnlyList<int[]> texts, LogitsReader read, IReadOnlyList<int>? of = null)
     {
         var parents = new (Group? Group, int Row)[texts.Count];
-        for (int i = 0; i < texts.Count; i++) parents[i] = Find(texts[i]);
+        for (int i = 0; i < texts.Count; i++) parents[i] = Find(texts[i], of?[i]);
         var next = new List<Group>();
         var outputs = new List<ModelOutput>();
         var places = new (ModelOutput Output, long Row)[texts.Count];
@@ -47,18 +50,17 @@ internal sealed class CachedTexts(ExportedModel model, CacheLayout layout, int p
             foreach (var known in Enumerable.Range(0, texts.Count).Where(i => parents[i].Group is not null).GroupBy(i => parents[i].Group!))
             {
                 int[] which = [.. known];
-                Note(which, Step(known.Key, [.. which.Select(i => parents[i].Row)], [.. which.Select(i => texts[i])]));
+                Note(which, Step(known.Key, [.. which.Select(i => parents[i].Row)], [.. which.Select(i => texts[i])], Those(which)));
             }
             int[] fresh = [.. Enumerable.Range(0, texts.Count).Where(i => parents[i].Group is null)];
-            foreach (int[] which in padded ? [fresh] : ByLength(fresh, texts))
+            foreach (int[] which in fresh.GroupBy(i => (padded ? 0 : texts[i].Length, of is null ? 0 : sources!.GroupOf(of[i]))).Select(g => g.ToArray()))
             {
-                if (which.Length == 0) continue;
-                var first = Begin([.. which.Select(i => texts[i])]);
+                var first = Begin([.. which.Select(i => texts[i])], Those(which));
                 if (first.Output.Dims[1] == 1 && which.Any(i => texts[i].Length != texts[which[0]].Length)) // it scores the last place only, which is padding for some
                 {
                     padded = false;
                     Dispose(first);
-                    foreach (int[] equal in ByLength(which, texts)) Note(equal, Begin([.. equal.Select(i => texts[i])]));
+                    foreach (int[] equal in which.GroupBy(i => texts[i].Length).Select(g => g.ToArray())) Note(equal, Begin([.. equal.Select(i => texts[i])], Those(equal)));
                 }
                 else Note(which, first);
             }
@@ -70,6 +72,8 @@ internal sealed class CachedTexts(ExportedModel model, CacheLayout layout, int p
             foreach (Group old in groups) old.Dispose();
             groups = next;
         }
+
+        int[]? Those(int[] which) => of is null ? null : [.. which.Select(i => of[i])];
 
         void Note(int[] which, (ModelOutput Output, Group Group) made)
         {
@@ -95,24 +99,22 @@ internal sealed class CachedTexts(ExportedModel model, CacheLayout layout, int p
         made.Group.Dispose();
     }
 
-    private static IEnumerable<int[]> ByLength(int[] which, IReadOnlyList<int[]> texts) => which.GroupBy(i => texts[i].Length).Select(g => g.ToArray());
-
-    private (Group? Group, int Row) Find(int[] text)
+    private (Group? Group, int Row) Find(int[] text, int? source)
     {
         foreach (Group group in groups)
         {
             for (int row = 0; row < group.Texts.Length; row++)
             {
-                if (group.Texts[row].Length == text.Length - 1 && text.AsSpan(0, text.Length - 1).SequenceEqual(group.Texts[row])) return (group, row);
+                if (group.Texts[row].Length == text.Length - 1 && (source is null || group.Of![row] == source) && text.AsSpan(0, text.Length - 1).SequenceEqual(group.Texts[row])) return (group, row);
             }
         }
         return (null, -1);
     }
 
     /// <summary>Reads whole texts, padded on the right.</summary>
-    private (ModelOutput Output, Group Group) Begin(int[][] texts)
+    private (ModelOutput Output, Group Group) Begin(int[][] texts, int[]? of)
     {
-        Example[] examples = [.. texts.Select((t, i) => new Example(i + 1, t, [], Example.NoValues))];
+        Example[] examples = [.. texts.Select((t, i) => sources?.With(of![i], t) ?? new Example(i + 1, t, [], Example.NoValues))];
         int rows = Math.Max(fixedBatch, texts.Length), length = texts.Max(t => t.Length);
         IReadOnlyDictionary<string, Tensor> values = new BatchBuilder(model.Inputs, new DataOptions { Batch = rows }, padId).Build(examples).Values;
         Tensor[] empty = [.. layout.Slots.Select((s, i) => Tensor.Empty(s.Past, model.CacheTypes[i], s.Empty(rows)))];
@@ -120,7 +122,7 @@ internal sealed class CachedTexts(ExportedModel model, CacheLayout layout, int p
         try
         {
             var (output, cache) = model.RunCached(values, past);
-            return (output, new(texts, [.. texts.Select(t => Enumerable.Range(0, length).Select(i => i < t.Length ? 1L : 0).ToArray())], cache));
+            return (output, new(texts, [.. texts.Select(t => Enumerable.Range(0, length).Select(i => i < t.Length ? 1L : 0).ToArray())], cache, of, of?.Max(sources!.LengthOf) ?? 0));
         }
         finally
         {
@@ -130,7 +132,7 @@ internal sealed class CachedTexts(ExportedModel model, CacheLayout layout, int p
     }
 
     /// <summary>Reads the last token of each text, whose others the rows of a group remember.</summary>
-    private (ModelOutput Output, Group Group) Step(Group group, int[] rows, int[][] texts)
+    private (ModelOutput Output, Group Group) Step(Group group, int[] rows, int[][] texts, int[]? of)
     {
         int count = Math.Max(fixedBatch, texts.Length);
         int[] taken = [.. rows, .. Enumerable.Repeat(rows[0], count - rows.Length)];
@@ -139,10 +141,13 @@ internal sealed class CachedTexts(ExportedModel model, CacheLayout layout, int p
         try
         {
             long[][] mask = [.. rows.Select(r => (long[])[.. group.Mask[r], 1])];
-            var (output, cache) = model.RunCached(Inputs(texts, mask, [.. taken.Select((_, i) => i < rows.Length ? i : 0)]), past);
+            int[] lines = [.. taken.Select((_, i) => i < rows.Length ? i : 0)];
+            Dictionary<string, Tensor> values = Inputs(texts, mask, lines);
+            if (of is not null) foreach (GraphValue input in inputs.All.Where(i => sources!.Gives(i.Name))) values[input.Name] = sources!.Of(input, [.. lines.Select(l => of[l])], group.SourceLength);
+            var (output, cache) = model.RunCached(values, past);
             for (int i = 0; i < cache.Length; i++) // what came from the encoder is put out empty by this branch
                 if (layout.Slots[i].IsOfEncoder) (cache[i], past[i]) = (past[i], cache[i]);
-            return (output, new(texts, mask, cache));
+            return (output, new(texts, mask, cache, of, group.SourceLength));
         }
         finally
         {
@@ -154,12 +159,12 @@ internal sealed class CachedTexts(ExportedModel model, CacheLayout layout, int p
     private Dictionary<string, Tensor> Inputs(int[][] texts, long[][] mask, int[] of)
     {
         int slots = mask[0].Length;
-        return inputs.All.Where(i => layout.Slots.All(s => s.Past != i.Name)).ToDictionary(i => i.Name, i => i.Name switch
+        return inputs.All.Where(i => layout.Slots.All(s => s.Past != i.Name) && sources?.Gives(i.Name) != true).ToDictionary(i => i.Name, i => i.Name switch
         {
-            "attention_mask" => Make(i, [of.Length, slots], [.. of.SelectMany(t => mask[t])]),
+            "attention_mask" or ModelInputs.DecoderMask => Make(i, [of.Length, slots], [.. of.SelectMany(t => mask[t])]),
             "position_ids" when i.Type.Rank == 1 => Make(i, [1], [texts[0].Length - 1]),
             "position_ids" when i.Type.Shape![0].Value == 1 => Make(i, [1, 1], [texts[0].Length - 1]),
-            "position_ids" => Make(i, [of.Length, 1], [.. of.Select(t => texts[t].Length - 1L)]),
+            "position_ids" or ModelInputs.DecoderPositions => Make(i, [of.Length, 1], [.. of.Select(t => texts[t].Length - 1L)]),
             "cache_position" => Make(i, [1], [slots - 1]),
             "token_type_ids" => Make(i, [of.Length, 1], new long[of.Length]),
             _ when i == inputs.Tokens => Make(i, [of.Length, 1], [.. of.Select(t => (long)texts[t][^1])]),

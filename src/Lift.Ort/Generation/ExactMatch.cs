@@ -24,17 +24,34 @@ public sealed class ExactMatch(ExportedModel model, ITokenizer? tokenizer, DataO
     /// <exception cref="LiftException">The file is empty, or a row lacks prompt or answer.</exception>
     public ExactMatchScore Score(string path, string rule = "auto", CancellationToken stop = default)
     {
+        if (model.ReadsSource) return Score(path, new SourceReader(model, tokenizer, data), rule, stop);
         string ids = new ModelInputs(model.Inputs).Tokens?.Name ?? throw new LiftException($"'{model.Path}' reads no tokens (inputs: {string.Join(", ", model.Inputs.Select(i => i.Name))}); use --metric loss.");
         List<Question> questions = [.. RecordFile.Read(path).Take(data.Limit).Select(row => Ask(row, ids, rule))];
-        if (questions.Count == 0) throw new LiftException($"{path}: the data set is empty; a JSON array or one JSON object per line is expected.");
+        return Score(path, questions, (generator, group) => generator.Generate([.. group.Select(q => q.Prompt)], null, stop));
+    }
 
+    /// <summary>An encoder-decoder writes about each row's source.</summary>
+    private ExactMatchScore Score(string path, SourceReader reader, string rule, CancellationToken stop)
+    {
+        List<Question> questions = [.. RecordFile.Read(path).Take(data.Limit).Select(row =>
+        {
+            Example source = reader.Read(row);
+            return reader.Target(row) is { } gold ? new Question(row.Row, source.Ids, gold, [], rule == "auto" ? AnswerRule.For(gold) : rule) { Source = source }
+                : new(row.Row, source.Ids, string.Join(" ", source.Labels), source.Labels, "tokens") { Source = source };
+        })];
+        return Score(path, questions, (generator, group) => generator.Generate([.. group.Select(q => q.Source!)], reader.Begin, null, stop));
+    }
+
+    private ExactMatchScore Score(string path, List<Question> questions, Func<TextGenerator, Question[], int[][]> answer)
+    {
+        if (questions.Count == 0) throw new LiftException($"{path}: the data set is empty; a JSON array or one JSON object per line is expected.");
         var options = generation with { EndIds = [.. generation.EndIds, .. tokenizer?.EndId is { } end ? [end] : Array.Empty<int>()] };
         var predictions = new List<Prediction>();
         long written = 0;
         foreach (var group in questions.OrderBy(q => q.Prompt.Length).Chunk(data.Batch))
         {
             var bound = tokenizer is null ? options with { MaxNewTokens = Math.Min(options.MaxNewTokens, group.Max(q => q.GoldIds.Length)) } : options;
-            int[][] outputs = new TextGenerator(model, bound, tokenizer?.PadId ?? 0).Generate([.. group.Select(q => q.Prompt)], null, stop);
+            int[][] outputs = answer(new TextGenerator(model, bound, tokenizer?.PadId ?? 0), group);
             predictions.AddRange(group.Zip(outputs, Judge));
             written += outputs.Sum(o => o.Length);
         }
@@ -42,7 +59,11 @@ public sealed class ExactMatch(ExportedModel model, ITokenizer? tokenizer, DataO
         return new(predictions.Count(p => p.Right), predictions.Count, written, [.. questions.Select(q => q.Rule).Distinct().Order()], predictions);
     }
 
-    private sealed record Question(int Row, int[] Prompt, string Gold, int[] GoldIds, string Rule);
+    private sealed record Question(int Row, int[] Prompt, string Gold, int[] GoldIds, string Rule)
+    {
+        /// <summary>What an encoder-decoder reads.</summary>
+        public Example? Source { get; init; }
+    }
 
     private Question Ask(DataRow row, string ids, string rule)
     {

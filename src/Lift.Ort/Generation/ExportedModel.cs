@@ -1,11 +1,6 @@
-using Google.Protobuf;
-using Lift.Ort.Artifacts;
 using Lift.Ort.Data;
 using Lift.Ort.Devices;
-using Lift.Ort.Lowering.Decoders;
 using Lift.Ort.Onnx;
-using Lift.Ort.Onnx.Writing;
-using Lift.Ort.Operators;
 using Lift.Ort.Sessions;
 using Microsoft.ML.OnnxRuntime;
 using Tensor = Lift.Ort.Onnx.Tensor;
@@ -21,17 +16,19 @@ public sealed unsafe class ExportedModel : IDisposable
     private readonly IDevice device;
     private RowSelector? selector;
 
-    private ExportedModel(string path, InferenceSession session, Tensor[] weights, string? output, IDevice device, Graph? graph)
+    private ExportedModel(string path, InferenceSession session, Tensor[] weights, string? output, IDevice device, Graph? graph, string? encoder)
     {
         (Path, this.session, this.weights, this.device) = (path, session, weights, device);
-        Inputs = [.. session.InputMetadata.Where(i => weights.All(w => w.Name != i.Key)).Select(i => new GraphValue(i.Key, TypeOf(i.Value)))];
-        string[] floats = [.. session.OutputMetadata.Where(o => TypeOf(o.Value).Element.IsFloat()).Select(o => o.Key)];
+        Inputs = [.. session.InputMetadata.Where(i => weights.All(w => w.Name != i.Key)).Select(i => new GraphValue(i.Key, PlainSession.TypeOf(i.Value)))];
+        string[] floats = [.. session.OutputMetadata.Where(o => PlainSession.TypeOf(o.Value).Element.IsFloat()).Select(o => o.Key)];
         if (output is not null && !floats.Contains(output)) throw new LiftException($"'{path}' has no float output '{output}'; it has: {string.Join(", ", floats)}.");
         Output = output ?? (floats.Contains("logits") ? "logits" : floats.FirstOrDefault() ?? throw new LiftException($"'{path}' has no float output to score."));
-        OutputType = TypeOf(session.OutputMetadata[Output]);
+        OutputType = PlainSession.TypeOf(session.OutputMetadata[Output]);
         OutputOperator = graph?.Nodes.Find(n => n.Outputs.Contains(Output))?.OpType ?? "";
         IsInTrainingForm = graph?.Nodes.Exists(n => n.Operator == "BatchNormalization" && n.Int("training_mode") != 0) == true;
-        Cache = CacheLayout.Of(graph, Inputs, [.. session.OutputMetadata.Select(o => new GraphValue(o.Key, TypeOf(o.Value)))]);
+        Cache = CacheLayout.Of(graph, Inputs, [.. session.OutputMetadata.Select(o => new GraphValue(o.Key, PlainSession.TypeOf(o.Value)))]);
+        encoder ??= SourceEncoder.IsNeeded(Inputs) ? SourceEncoder.Beside(path) : null;
+        if (encoder is not null) Encoder = SourceEncoder.Open(encoder, Inputs, device);
         CacheTypes = [.. Cache?.Slots.Select(s => (ElementType)(int)session.InputMetadata[s.Past].ElementDataType) ?? []];
     }
 
@@ -39,6 +36,15 @@ public sealed unsafe class ExportedModel : IDisposable
 
     /// <summary>The model's inputs, without labels.</summary>
     public IReadOnlyList<GraphValue> Inputs { get; }
+
+    /// <summary>The encoder of a decoder that lies in a file of its own; null where the model needs none, or none was found.</summary>
+    public SourceEncoder? Encoder { get; }
+
+    /// <summary>What rows of data give: the model's inputs, with those of an encoder in another file.</summary>
+    public IReadOnlyList<GraphValue> RowInputs => Encoder?.Inputs ?? Inputs;
+
+    /// <summary>True for a model that writes about a source of its own: an encoder-decoder, in one file or two.</summary>
+    public bool ReadsSource => SourceEncoder.IsNeeded(Inputs) || new ModelInputs(Inputs).HasDecoder;
 
     /// <summary>Name of the output that is read.</summary>
     public string Output { get; }
@@ -71,24 +77,23 @@ public sealed unsafe class ExportedModel : IDisposable
 
     /// <param name="path">An .onnx file, or a folder with model.onnx in it.</param>
     /// <param name="output">Which output to read; default <c>logits</c>, else the first float output.</param>
-    /// <exception cref="LiftException">The file is missing or no sound model, or has no such output.</exception>
-    public static ExportedModel Open(string path, IDevice device, string? output = null)
+    /// <param name="encoder">The encoder's file of a decoder that reads <c>encoder_hidden_states</c>; default: the one beside it, where there is one.</param>
+    /// <exception cref="LiftException">A file is missing or no sound model, or has no such output.</exception>
+    public static ExportedModel Open(string path, IDevice device, string? output = null, string? encoder = null)
     {
         if (Directory.Exists(path)) path = System.IO.Path.Combine(path, "model.onnx");
         if (!File.Exists(path)) throw new LiftException($"There is no model '{path}'; give an .onnx file.");
-        using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
-        device.AddTo(options);
-        try
-        {
-            Graph? graph = TryRead(path);
-            var (session, weights) = Start(path, graph, device, options);
-            return new ExportedModel(path, session, weights, output, device, graph);
-        }
-        catch (OnnxRuntimeException e)
-        {
-            OnnxFile.Read(path); // where the file is at fault, this names the place
-            throw new LiftException($"ONNX Runtime does not take '{path}': {e.Message}", e);
-        }
+        Graph? graph = PlainSession.TryRead(path);
+        var (session, weights) = PlainSession.Open(path, graph, device);
+        return new ExportedModel(path, session, weights, output, device, graph, encoder);
+    }
+
+    /// <summary>Sees to it that what the model writes about can be read.</summary>
+    /// <exception cref="LiftException">The model reads an encoder's states, and its encoder was not found.</exception>
+    public void CheckEncoder()
+    {
+        if (Encoder is null && SourceEncoder.IsNeeded(Inputs))
+            throw new LiftException($"'{Path}' is a decoder that reads '{SourceEncoder.States}', and no encoder lies beside it; name the encoder's file with --encoder.");
     }
 
     /// <summary>Runs one batch; dispose the result before the next one to keep memory low.</summary>
@@ -158,46 +163,8 @@ public sealed unsafe class ExportedModel : IDisposable
     public void Dispose()
     {
         selector?.Dispose();
+        Encoder?.Dispose();
         session.Dispose();
         run.Dispose();
-    }
-
-    /// <summary>The file in a plain session; a bfloat16 model on a device that cannot compute it, widened: its weights stay 16-bit in the mapped file and are inputs.</summary>
-    private static (InferenceSession Session, Tensor[] Weights) Start(string path, Graph? graph, IDevice device, SessionOptions options)
-    {
-        Tensor[] narrow = [.. (device.Computes16Bit ? null : graph)?.Initializers.Values.Where(t => t.Type == ElementType.BFloat16) ?? []];
-        if (narrow.Length == 0) return (new InferenceSession(path, options), []);
-        TrainingOperators.AddTo(options, device);
-        ModelProto wide = Widening.Run(GraphWriter.ToModel(ArtifactWriter.WithInputs(WithWideCache(graph!), narrow)), operators: true);
-        return (new InferenceSession(wide.ToByteArray(), options), narrow);
-    }
-
-    /// <summary>A widened model puts its cache out in float32, and so it takes it in.</summary>
-    private static Graph WithWideCache(Graph graph)
-    {
-        Graph copy = graph.Clone();
-        copy.Domains["com.microsoft"] = 1; // ONNX Runtime's own optimisations use it, and refuse a model that does not import it once operators of ours are registered
-        for (int i = 0; i < copy.Inputs.Count; i++)
-        {
-            GraphValue input = copy.Inputs[i];
-            if (CacheEntry.IsPast(input) && input.Type.Element is ElementType.BFloat16 or ElementType.Float16) copy.Inputs[i] = input with { Type = input.Type with { Element = ElementType.Float } };
-        }
-        return copy;
-    }
-
-    private static TensorType TypeOf(NodeMetadata value) => !value.IsTensor ? TensorType.Unknown
-        : new((ElementType)(int)value.ElementDataType, new Shape([.. value.Dimensions.Zip(value.SymbolicDimensions).Select(d => d.First >= 0 ? d.First : d.Second.Length > 0 ? (Dim)d.Second : Dim.Unknown)]));
-
-    /// <summary>The graph, or null: ONNX Runtime knows operators that our reader does not, and scoring needs no graph.</summary>
-    private static Graph? TryRead(string path)
-    {
-        try
-        {
-            return OnnxFile.Read(path);
-        }
-        catch (LiftException)
-        {
-            return null;
-        }
     }
 }

@@ -49,18 +49,36 @@ public sealed class TextGenerator(ExportedModel model, GenerationOptions options
     {
         int empty = prompts.Index().FirstOrDefault(p => p.Item.Length == 0, (-1, [])).Index;
         if (empty >= 0) throw new LiftException($"Prompt {empty + 1} has no token to start from; give some text.");
-        return options.Beams > 1 ? new BeamSearch(model, options, padId).Generate(prompts, stop) : Follow(prompts, onToken, stop);
+        if (model.ReadsSource) throw new LiftException($"'{model.Path}' writes about a source that its encoder reads; give it sources.");
+        return Generate(prompts, null, onToken, stop);
     }
 
-    private int[][] Follow(IReadOnlyList<int[]> prompts, Action<int, int>? onToken, CancellationToken stop)
+    /// <summary>Writes a text about each source.</summary>
+    /// <param name="sources">What the encoder reads, as <see cref="ExportedModel.RowInputs"/> say: tokens, sounds, images.</param>
+    /// <param name="begin">The tokens that every text begins with, at least one.</param>
+    /// <param name="onToken">As for prompts.</param>
+    /// <returns>The new tokens of each text.</returns>
+    /// <exception cref="LiftException">The model has no encoder, or it was not found, or cannot read a source.</exception>
+    public int[][] Generate(IReadOnlyList<Example> sources, int[] begin, Action<int, int>? onToken = null, CancellationToken stop = default)
     {
-        using var next = new NextTokens(model, padId, options.Cache);
+        model.CheckEncoder();
+        if (!model.ReadsSource) throw new LiftException($"'{model.Path}' has no decoder beside an encoder (inputs: {string.Join(", ", model.Inputs.Select(i => i.Name))}); give it prompts.");
+        if (begin.Length == 0) throw new LiftException("A decoder needs a token to begin with; name it with --decoder-start.");
+        return sources.Count == 0 ? [] : Generate([.. sources.Select(_ => begin)], new Sources(model, sources, padId), onToken, stop);
+    }
+
+    private int[][] Generate(IReadOnlyList<int[]> prompts, Sources? sources, Action<int, int>? onToken, CancellationToken stop) =>
+        options.Beams > 1 ? new BeamSearch(model, options, padId).Generate(prompts, sources, stop) : Follow(prompts, sources, onToken, stop);
+
+    private int[][] Follow(IReadOnlyList<int[]> prompts, Sources? sources, Action<int, int>? onToken, CancellationToken stop)
+    {
+        using var next = new NextTokens(model, padId, options.Cache, sources);
         var texts = prompts.Select(p => new List<int>(p)).ToArray();
         List<int> open = [.. Enumerable.Range(0, texts.Length).Where(i => Room(i))];
         while (open.Count > 0)
         {
             stop.ThrowIfCancellationRequested();
-            open = [.. Step(next, texts, open).Where(n => Take(n.Row, n.Token)).Select(n => n.Row)];
+            open = [.. Step(next, texts, open, sources is not null).Where(n => Take(n.Row, n.Token)).Select(n => n.Row)];
         }
         return [.. texts.Select((t, i) => t[prompts[i].Length..].ToArray())];
 
@@ -75,10 +93,10 @@ public sealed class TextGenerator(ExportedModel model, GenerationOptions options
         }
     }
 
-    private List<(int Row, int Token)> Step(NextTokens next, List<int>[] texts, List<int> rows)
+    private List<(int Row, int Token)> Step(NextTokens next, List<int>[] texts, List<int> rows, bool sourced)
     {
         var tokens = new List<(int, int)>();
-        next.Read([.. rows.Select(r => texts[r].ToArray())], (i, logits) => tokens.Add((rows[i], sampler.Next(logits))));
+        next.Read([.. rows.Select(r => texts[r].ToArray())], (i, logits) => tokens.Add((rows[i], sampler.Next(logits))), sourced ? rows : null);
         return tokens;
     }
 }

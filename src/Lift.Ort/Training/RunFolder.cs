@@ -11,7 +11,11 @@ namespace Lift.Ort.Training;
 /// <param name="Data">File with the training rows, full path.</param>
 /// <param name="Tokenizer">As given to <c>--tokenizer</c>.</param>
 /// <param name="Validation">File with rows whose loss is measured during the run, or null.</param>
-public sealed record RunSettings(string Artifacts, string Data, string Tokenizer, string? Validation, DataOptions Rows, TrainingOptions Training);
+public sealed record RunSettings(string Artifacts, string Data, string Tokenizer, string? Validation, DataOptions Rows, TrainingOptions Training)
+{
+    /// <summary>File of the encoder of a decoder that reads <c>encoder_hidden_states</c>, full path; null where there is none.</summary>
+    public string? Encoder { get; init; }
+}
 
 /// <summary>
 /// The folder of a run: <c>run.json</c> (what was asked), <c>log.jsonl</c> (what happened) and <c>checkpoint.safetensors</c> (the latest saved

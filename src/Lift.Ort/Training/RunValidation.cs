@@ -12,13 +12,14 @@ namespace Lift.Ort.Training;
 internal sealed class RunValidation : IDisposable
 {
     private readonly EvaluationSession session;
-    private readonly BatchReader rows;
+    private readonly Func<IEnumerable<Batch>> rows;
     private readonly Func<TaskMetric?> metric;
     private readonly string? scored;
 
     /// <param name="weights">The weights under training, as they are at each measurement.</param>
+    /// <param name="rows">All batches of the held-out rows, from the first.</param>
     /// <param name="names">Names of the classes, where they have some.</param>
-    public RunValidation(ArtifactFolder artifacts, IDevice device, IReadOnlyList<SessionWeight> weights, BatchReader rows, IReadOnlyList<string>? names)
+    public RunValidation(ArtifactFolder artifacts, IDevice device, IReadOnlyList<SessionWeight> weights, Func<IEnumerable<Batch>> rows, IReadOnlyList<string>? names)
     {
         this.rows = rows;
         ArtifactRecord record = artifacts.Record;
@@ -30,7 +31,7 @@ internal sealed class RunValidation : IDisposable
     }
 
     public (double Loss, IReadOnlyDictionary<string, double>? Metrics) Measure() =>
-        scored is not null && metric() is { } judge ? session.Judge(rows.Epoch(), scored, judge) : (session.MeanLoss(rows.Epoch()), null);
+        scored is not null && metric() is { } judge ? session.Judge(rows(), scored, judge) : (session.MeanLoss(rows()), null);
 
     public void Dispose() => session.Dispose();
 

@@ -15,10 +15,11 @@ public sealed class TrainingRun : IDisposable
     private readonly TrainingSession session;
     private readonly RunValidation? validation;
     private readonly RunLog log;
+    private readonly SourceEncoder? encoder;
 
     private TrainingRun(RunFolder folder, Parts parts)
     {
-        (Folder, artifacts, session, validation, Trainer) = (folder, parts.Artifacts, parts.Session, parts.Validation, parts.Trainer);
+        (Folder, artifacts, session, validation, Trainer, encoder) = (folder, parts.Artifacts, parts.Session, parts.Validation, parts.Trainer, parts.Encoder);
         bool saved = File.Exists(folder.CheckpointPath);
         try
         {
@@ -38,8 +39,8 @@ public sealed class TrainingRun : IDisposable
 
     public Trainer Trainer { get; }
 
-    /// <summary>The inputs that a batch gives, labels among them.</summary>
-    public IReadOnlyList<GraphValue> Inputs => session.Inputs;
+    /// <summary>The inputs that rows give, labels among them.</summary>
+    public IReadOnlyList<GraphValue> Inputs => encoder?.Inputs ?? session.Inputs;
 
     /// <summary>Rows of the training data that were cut at the maximal length, and rows left out because no label was left.</summary>
     public (int Truncated, int Skipped) Rows { get; private init; }
@@ -56,7 +57,7 @@ public sealed class TrainingRun : IDisposable
         if (settings.Training.Optimizer is null && OptimizerRecipe.OfOthers(settings.Artifacts) is { } recipe)
             settings = settings with { Training = settings.Training with { Optimizer = AdamWOptions.Of(recipe) } };
         Parts parts = Open(settings, device, begins: true);
-        return new TrainingRun(RunFolder.Create(path, settings with { Rows = parts.Fitted }, force), parts) { Rows = parts.Rows };
+        return new TrainingRun(RunFolder.Create(path, settings with { Rows = parts.Fitted, Encoder = parts.Encoder is { } e ? Path.GetFullPath(e.Path) : null }, force), parts) { Rows = parts.Rows };
     }
 
     /// <summary>Goes on with the run in a folder, from its latest checkpoint or from the start where there is none.</summary>
@@ -88,6 +89,7 @@ public sealed class TrainingRun : IDisposable
     {
         Trainer.Dispose();
         validation?.Dispose();
+        encoder?.Dispose();
         session.Dispose();
     }
 
@@ -98,21 +100,25 @@ public sealed class TrainingRun : IDisposable
         settings.Training.Check();
         ArtifactFolder artifacts = ArtifactFolder.Open(settings.Artifacts);
         TrainingSession session = TrainingSession.Open(artifacts, device, new() { Recompute = settings.Training.Recompute });
+        SourceEncoder? encoder = null;
         try
         {
             using ITokenizer? tokenizer = Tokenizer.Open(settings.Tokenizer);
+            encoder = SourceEncoder.For(settings.Encoder, begins ? artifacts.Source : null, settings.Data, session.Inputs, device);
             DataOptions rows = ForModel(settings.Rows, artifacts.Record, session.Inputs);
-            IReadOnlyList<GraphValue> inputs = rows.Rename(session.Inputs);
+            IReadOnlyList<GraphValue> inputs = rows.Rename(encoder?.Inputs ?? session.Inputs);
             if (begins) rows = DataFit.Of(settings.Data, inputs, rows, ModelNotes.Beside(artifacts.Source));
             BatchReader data = BatchReader.Open(settings.Data, tokenizer, inputs, rows);
-            if (settings.Validation is null) return new(artifacts, session, null, new Trainer(session, device, data, settings.Training), (data.Truncated, data.Skipped), rows);
+            IBatchSource batches = encoder is null ? data : new EncodedBatches(data, encoder);
+            if (settings.Validation is null) return new(artifacts, session, null, new Trainer(session, device, batches, settings.Training), (data.Truncated, data.Skipped), rows, encoder);
 
             BatchReader held = BatchReader.Open(settings.Validation, tokenizer, inputs, rows with { Shuffle = false });
-            var validation = new RunValidation(artifacts, device, [.. session.Weights, .. session.Statistics], held, rows.ClassNames);
-            return new(artifacts, session, validation, new Trainer(session, device, data, settings.Training) { Validation = validation.Measure }, (data.Truncated, data.Skipped), rows);
+            var validation = new RunValidation(artifacts, device, [.. session.Weights, .. session.Statistics], () => encoder is null ? held.Epoch() : held.Epoch().Select(encoder.Encode), rows.ClassNames);
+            return new(artifacts, session, validation, new Trainer(session, device, batches, settings.Training) { Validation = validation.Measure }, (data.Truncated, data.Skipped), rows, encoder);
         }
         catch
         {
+            encoder?.Dispose();
             session.Dispose();
             throw;
         }
@@ -136,5 +142,5 @@ public sealed class TrainingRun : IDisposable
         };
     }
 
-    private sealed record Parts(ArtifactFolder Artifacts, TrainingSession Session, RunValidation? Validation, Trainer Trainer, (int, int) Rows, DataOptions Fitted);
+    private sealed record Parts(ArtifactFolder Artifacts, TrainingSession Session, RunValidation? Validation, Trainer Trainer, (int, int) Rows, DataOptions Fitted, SourceEncoder? Encoder);
 }
