@@ -57,11 +57,13 @@ internal sealed class Sources
     /// <summary>All sources through the encoder, together where it is told which places hold tokens.</summary>
     private static Example[] Encode(SourceEncoder encoder, Example[] sources, int padId)
     {
-        bool together = encoder.Own.Any(i => i.Name == "attention_mask") || sources.All(s => s.Length == sources[0].Length);
+        bool together = encoder.Own.Any(i => i.Name == "attention_mask") || sources.All(s => Alike(s, sources[0]));
         int most = (int)BatchBuilder.FixedBatch(encoder.Own) is > 0 and var all ? all : together ? sources.Length : 1;
         var builder = new BatchBuilder(encoder.Own, new DataOptions { Batch = most }, padId);
         return [.. sources.Chunk(most).SelectMany(chunk => Split(encoder.Encode(builder.Build([.. chunk.Select(c => c with { Labels = [] })]).Values), chunk))];
     }
+
+    private static bool Alike(Example a, Example b) => a.Ids.Length == b.Ids.Length && a.Values.All(v => b.Values.TryGetValue(v.Key, out Tensor? other) && other.Dims.SequenceEqual(v.Value.Dims));
 
     private static IEnumerable<Example> Split(Dictionary<string, Tensor> encoded, Example[] chunk)
     {
