@@ -48,7 +48,7 @@ internal sealed class TrainCommand : LiftCommand
     private readonly Option<double> weightDecay = Number("--weight-decay", "Decoupled weight decay on trained entries.", adamW.WeightDecay);
     private readonly Option<double> clip = Number("--clip", "Largest L2 norm of the gradient; 0: off.", adamW.ClipNorm);
     private readonly Option<double> clipValue = Number("--clip-value", "Largest magnitude of one gradient entry; 0: off.", adamW.ClipValue);
-    private readonly Option<string> lossScale = Number("--loss-scale", "What the loss is multiplied by where gradients are computed in 16 bits (on a GPU): auto, off or a number.", defaults.LossScale);
+    private readonly Option<string> lossScale = Number("--loss-scale", "What the loss is multiplied by where gradients pass through float16 values (on a GPU): auto, off or a number.", defaults.LossScale);
     private readonly Option<int> saveEvery = Number("--save-every", "Steps between checkpoints; 0: only at the end and when stopped.", defaults.SaveEvery);
     private readonly Option<string?> encoder = Choices.Encoder();
     private readonly Option<bool> resume = new("--resume") { Description = "Go on with the run in this folder, with the settings it was begun with." };

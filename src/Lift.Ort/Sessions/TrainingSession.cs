@@ -23,7 +23,7 @@ public sealed record TrainingSessionOptions
     /// <summary>False runs the file's chains node by node instead of putting single operators of ours in their place; needs <see cref="TrainingOperators"/> to have a meaning.</summary>
     public bool Fusions { get; init; } = true;
 
-    /// <summary>Whether <see cref="TrainingSession.LossScale"/> has an effect; null (the default): where gradients are computed in 16 bits.</summary>
+    /// <summary>Whether <see cref="TrainingSession.LossScale"/> has an effect; null (the default): where a gradient passes through float16 values, be the weights themselves float32, on a device that computes with them.</summary>
     public bool? ScaleLoss { get; init; }
 
     /// <summary>What the backward pass computes again instead of keeping it; default nothing.</summary>
@@ -75,10 +75,11 @@ public sealed class TrainingSession : IDisposable
         lossOutput = folder.TrainingModel.Graph.Output.Select(TrainingInputs.Value).First(o => o.Name == folder.Record.LossOutput);
         losses = device.Allocate<float>(1);
         memory = new MemoryAdvice(device);
-        ScalesLoss = (options.ScaleLoss ?? (device.Computes16Bit && Weights.Any(w => w.Type != ElementType.Float))) && folder.TrainingModel.Graph.Initializer.Any(t => t.Name == TrainingGraph.Seed);
+        ScalesLoss = (options.ScaleLoss ?? (device.Computes16Bit && GradientPrecision.PassesFloat16(folder.TrainingModel, Weights.Select(w => w.Name))))
+            && folder.TrainingModel.Graph.Initializer.Any(t => t.Name == TrainingGraph.Seed);
     }
 
-    /// <summary>True where gradients are computed in 16 bits, so that <see cref="LossScale"/> keeps small ones from vanishing.</summary>
+    /// <summary>True where gradients pass through float16, so that <see cref="LossScale"/> keeps small ones from vanishing.</summary>
     public bool ScalesLoss { get; }
 
     /// <summary>The loss is multiplied by this before the backward pass, and the gradients are divided by it after; 1 by default. Gradients that overflow come out infinite or NaN.</summary>

@@ -3,9 +3,9 @@ using System.Globalization;
 namespace Lift.Ort.Training;
 
 /// <summary>
-/// The number by which the loss is multiplied before the backward pass, so that small 16-bit gradients do not vanish; gradients are divided by it again.
+/// The number by which the loss is multiplied before the backward pass, so that small float16 gradients do not vanish; gradients are divided by it again.
 /// <c>auto</c> does as PyTorch's GradScaler: 2¹⁶ at first, halved when a gradient overflows (that step is left out), doubled after 2000 good steps in a row. A number stays as it is.
-/// Where gradients are computed in float32, as on the CPU, nothing is scaled.
+/// Where no gradient passes through float16 (bfloat16 models, and all on the CPU, which computes in float32), nothing is scaled.
 /// </summary>
 internal sealed class LossScaler
 {

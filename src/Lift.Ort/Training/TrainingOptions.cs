@@ -60,7 +60,7 @@ public sealed record TrainingOptions
     /// <summary>AdamW's numbers and clipping; default null: what the optimizer model of a folder says that another program made, else betas 0.9 and 0.95, ε 1e-6, no weight decay, no clipping, PyTorch's form for selection <c>full</c> and Hugging Face's otherwise.</summary>
     public AdamWOptions? Optimizer { get; init; }
 
-    /// <summary>What the loss is multiplied by where gradients are computed in 16 bits: <c>auto</c> (the default: 2¹⁶, halved at overflows, doubled after 2000 good steps), <c>off</c>, or a number.</summary>
+    /// <summary>What the loss is multiplied by where gradients pass through float16 values, be the weights themselves float32: <c>auto</c> (the default: 2¹⁶, halved at overflows, doubled after 2000 good steps), <c>off</c>, or a number.</summary>
     public string LossScale { get; init; } = "auto";
 
     /// <summary>Steps between checkpoints; 0 (the default): only at the end and when stopped.</summary>
