@@ -41,6 +41,8 @@ internal sealed unsafe class CpuContext(nint context)
     private static readonly delegate* unmanaged<nint, nuint, nint*, nint> getInput = (delegate* unmanaged<nint, nuint, nint*, nint>)Function("KernelContext_GetInput");
     private static readonly delegate* unmanaged<nint, nuint, long*, nuint, nint*, nint> getOutput = (delegate* unmanaged<nint, nuint, long*, nuint, nint*, nint>)Function("KernelContext_GetOutput");
     private static readonly delegate* unmanaged<nint, nint*, nint> getData = (delegate* unmanaged<nint, nint*, nint>)Function("GetTensorMutableData");
+    private static readonly delegate* unmanaged<nint, nint*, nint> getMemoryInfo = (delegate* unmanaged<nint, nint*, nint>)Function("GetTensorMemoryInfo");
+    private static readonly delegate* unmanaged<nint, int*, void> getDeviceType = (delegate* unmanaged<nint, int*, void>)Function("MemoryInfoGetDeviceType");
     private static readonly delegate* unmanaged<nint, nint*, nint> getTypeAndShape = (delegate* unmanaged<nint, nint*, nint>)Function("GetTensorTypeAndShape");
     private static readonly delegate* unmanaged<nint, int*, nint> getType = (delegate* unmanaged<nint, int*, nint>)Function("GetTensorElementType");
     private static readonly delegate* unmanaged<nint, nuint*, nint> getRank = (delegate* unmanaged<nint, nuint*, nint>)Function("GetDimensionsCount");
@@ -79,6 +81,17 @@ internal sealed unsafe class CpuContext(nint context)
     {
         if (!inputs.TryGetValue(index, out CpuTensor? tensor)) inputs[index] = tensor = Fetch(index);
         return tensor;
+    }
+
+    /// <summary>False where the input's memory is a device's.</summary>
+    public bool IsOnHost(int index)
+    {
+        nint value, info;
+        int device;
+        Ok(getInput(context, (nuint)index, &value));
+        Ok(getMemoryInfo(value, &info));
+        getDeviceType(info, &device);
+        return device == 0;
     }
 
     /// <summary>Memory for output <paramref name="index"/> of these dimensions, not cleared; null where the node leaves the output out.</summary>

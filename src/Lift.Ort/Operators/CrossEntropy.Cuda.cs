@@ -33,14 +33,20 @@ internal sealed unsafe partial class SoftmaxCrossEntropyLossInternal : ICudaKern
         nint total = context.Scratch(sizeof(double) + s.Count * sizeof(float)), losses = total + sizeof(double);
         KernelArgument given = KernelArgument.Of(&labels);
         context.Launch(CudaFile, "SliceLoss", scores.Type, new Grid(s.Count, Grid.Block), scores.Address, given, logProb, losses, s.Length, s.Inner);
+        Reduce(context, scores.Type, reduction, given, s.Count, total, losses, output);
+    }
+
+    /// <summary>The losses of single labels as the operator's output; <paramref name="total"/> is room for a double.</summary>
+    public static void Reduce(CudaContext context, ElementType type, LossReduction reduction, KernelArgument labels, long count, nint total, nint losses, nint output)
+    {
         if (reduction == LossReduction.None)
         {
-            context.Launch(CudaFile, "CopyLosses", scores.Type, Grid.For(s.Count), losses, s.Count, output);
+            if (count > 0) context.Launch(CudaFile, "CopyLosses", type, Grid.For(count), losses, count, output);
             return;
         }
         bool mean = reduction == LossReduction.Mean;
-        if (mean) context.Launch(CudaFile, "TotalWeight", scores.Type, new Grid(1, Grid.Block), given, s.Count, total);
-        context.Launch(CudaFile, "SumLosses", scores.Type, new Grid(1, Grid.Block), losses, s.Count, mean ? total : 0, output);
+        if (mean) context.Launch(CudaFile, "TotalWeight", type, new Grid(1, Grid.Block), labels, count, total);
+        context.Launch(CudaFile, "SumLosses", type, new Grid(1, Grid.Block), losses, count, mean ? total : 0, output);
     }
 }
 

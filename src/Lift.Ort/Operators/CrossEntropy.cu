@@ -40,6 +40,14 @@ extern "C" __global__ void SliceLoss(const scalar* x, Labels labels, scalar* log
         for (long long i = threadIdx.x; i < length; i += BLOCK) narrow(widen(x[first + i * inner]) - norm, log_prob + first + i * inner);
 }
 
+// loss[slice] = −weight · x[label], x being log-probabilities.
+extern "C" __global__ void PickLosses(const scalar* x, Labels labels, float* loss, long long slices, long long length, long long inner) {
+    for (long long i = first_index(); i < slices; i += index_stride()) {
+        long long label = class_of(labels, i);
+        loss[i] = label == -2 ? not_a_number() : label < 0 ? 0 : -weight_of(labels, label) * widen(x[i / inner * length * inner + i % inner + label * inner]);
+    }
+}
+
 // One block: the losses' sum, divided by *total where it is given (0 where that is 0).
 extern "C" __global__ void SumLosses(const float* loss, long long count, const double* total, scalar* out) {
     double sum = 0;

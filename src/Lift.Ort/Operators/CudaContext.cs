@@ -33,6 +33,14 @@ internal sealed unsafe class CudaContext(nint context, CudaDevice device)
     /// <summary>Address of an input; 0 where the node leaves it out.</summary>
     public nint Address(int input) => values.OptionalInput(input)?.Address ?? 0;
 
+    /// <summary>The numbers of an int64 or int32 input, wherever it lies; the stream is waited for where that is the device.</summary>
+    public long[] Longs(int input)
+    {
+        CpuTensor tensor = Input(input);
+        if (values.IsOnHost(input)) return tensor.ToLongs();
+        return tensor.Type == ElementType.Int32 ? [.. device.Read<int>(tensor.Address, (int)tensor.Count)] : device.Read<long>(tensor.Address, (int)tensor.Count);
+    }
+
     /// <summary>Device memory for output <paramref name="index"/>, not cleared; 0 where the node leaves it out.</summary>
     public nint Output(int index, params ReadOnlySpan<long> dims) => (nint)values.Output<byte>(index, dims);
 

@@ -7,8 +7,7 @@ internal sealed unsafe partial class DequantizeNBits
     protected override void Run<T>(CpuContext context)
     {
         CpuTensor packed = context.Input(0), scale = context.Input(1), zero = context.Input(2);
-        if (bits is not (2 or 4 or 8)) throw new ArgumentException($"{bits} bits; there are 2, 4 or 8");
-        if (packed.Dims is not [var rows, var blocks, var bytes]) throw new ArgumentException($"packed values [{string.Join(", ", packed.Dims)}] have not three axes");
+        var (rows, blocks, bytes) = Fit(packed);
         int perByte = (int)(8 / bits);
         long size = bytes * perByte;
         var (scales, zeros) = (Strides(scale, rows, blocks, size), Strides(zero, rows, blocks, size));
@@ -24,6 +23,12 @@ internal sealed unsafe partial class DequantizeNBits
                 else for (long e = 0; e < size; e++) y[(i * size) + e] = (T.CreateTruncating(Number(p + (i * bytes), e, perByte)) - zi[e * zeros.Entry]) * si[e * scales.Entry];
             }
         });
+    }
+
+    private (long Rows, long Blocks, long Bytes) Fit(CpuTensor packed)
+    {
+        if (bits is not (2 or 4 or 8)) throw new ArgumentException($"{bits} bits; there are 2, 4 or 8");
+        return packed.Dims is [var rows, var blocks, var bytes] ? (rows, blocks, bytes) : throw new ArgumentException($"packed values [{string.Join(", ", packed.Dims)}] have not three axes");
     }
 
     /// <summary>One block with one scale and one zero point: there are few different numbers, so they are made once.</summary>

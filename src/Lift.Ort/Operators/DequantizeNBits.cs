@@ -6,7 +6,8 @@ namespace Lift.Ort.Operators;
 /// </summary>
 internal sealed partial class DequantizeNBits(long bits) : FloatKernel
 {
-    public static readonly OperatorSchema Schema = new("DequantizeNBits", ["packed: uint8", "scale: T", "zero: T"], ["y: T"], n => new DequantizeNBits(n.Int("bits", 4)));
+    public static readonly OperatorSchema Schema = new("DequantizeNBits", ["packed: uint8", "scale: T", "zero: T"], ["y: T"], n => new DequantizeNBits(n.Int("bits", 4)))
+    { OnCuda = true };
 
     protected override int TypedInput => 1;
 }

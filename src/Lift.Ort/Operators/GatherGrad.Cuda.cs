@@ -17,8 +17,14 @@ internal sealed partial class GatherGrad : ICudaKernel
         if (dy.Count == 0) return;
         int wide = indices.Type == ElementType.Int64 ? 1 : 0;
         nint next = context.Scratch(count * (sizeof(int) + 1)), first = next + (nint)(count * sizeof(int));
-        context.Launch("GatherGrad", "LinkEqual", dy.Type, Grid.For(count), indices.Address, wide, count, s.Length, next, first);
-        context.Launch("GatherGrad", "SumEqual", dy.Type, new Grid(s.Outer * count, Grid.Block), dy.Address, indices.Address, wide, next, first, count, s.Length, s.Inner, dx);
+        AddRows(context, dy, indices.Address, wide, count, s, next, first, dx);
+    }
+
+    /// <summary>dx [outer, length, inner] += dy [outer, count, inner] at <paramref name="count"/> indices; one outside is skipped. <paramref name="next"/> and <paramref name="first"/> are room for count int32 and bytes.</summary>
+    public static void AddRows(CudaContext context, CpuTensor dy, nint indices, int wide, long count, Slices s, nint next, nint first, nint dx)
+    {
+        context.Launch("GatherGrad", "LinkEqual", dy.Type, Grid.For(count), indices, wide, count, s.Length, next, first);
+        context.Launch("GatherGrad", "SumEqual", dy.Type, new Grid(s.Outer * count, Grid.Block), dy.Address, indices, wide, next, first, count, s.Length, s.Inner, dx);
     }
 }
 

@@ -8,5 +8,5 @@ internal sealed partial class InPlaceAccumulator : FloatKernel
     /// <summary>The same without a signal.</summary>
     public static readonly OperatorSchema Gradient = Of("GradientAccumulator");
 
-    private static OperatorSchema Of(string name, params string[] more) => new(name, ["old_sum: T", "value: T", .. more], ["new_sum: T"], _ => new InPlaceAccumulator()) { Aliased = true };
+    private static OperatorSchema Of(string name, params string[] more) => new(name, ["old_sum: T", "value: T", .. more], ["new_sum: T"], _ => new InPlaceAccumulator()) { Aliased = true, OnCuda = true };
 }

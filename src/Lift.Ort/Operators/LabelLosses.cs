@@ -4,14 +4,16 @@ namespace Lift.Ort.Operators;
 internal sealed partial class SoftmaxCrossEntropy(bool mean) : FloatKernel
 {
     public static readonly OperatorSchema Schema = new(
-        "SoftmaxCrossEntropy", ["logits: T", "label: T"], ["Y: T", "log_prob?: T"], n => new SoftmaxCrossEntropy(SoftmaxCrossEntropyLossInternal.Reduction(n) == LossReduction.Mean));
+        "SoftmaxCrossEntropy", ["logits: T", "label: T"], ["Y: T", "log_prob?: T"], n => new SoftmaxCrossEntropy(SoftmaxCrossEntropyLossInternal.Reduction(n) == LossReduction.Mean))
+    { OnCuda = true };
 }
 
 /// <summary>dx = (softmax(x) − label) · dy, divided by the number of rows for "mean".</summary>
 internal sealed partial class SoftmaxCrossEntropyGrad(bool mean) : FloatKernel
 {
     public static readonly OperatorSchema Schema = new(
-        "SoftmaxCrossEntropyGrad", ["dY: T", "log_prob: T", "label: T"], ["d_logits: T"], n => new SoftmaxCrossEntropyGrad(SoftmaxCrossEntropyLossInternal.Reduction(n) == LossReduction.Mean));
+        "SoftmaxCrossEntropyGrad", ["dY: T", "log_prob: T", "label: T"], ["d_logits: T"], n => new SoftmaxCrossEntropyGrad(SoftmaxCrossEntropyLossInternal.Reduction(n) == LossReduction.Mean))
+    { OnCuda = true };
 }
 
 /// <summary>loss = −Σ w · log softmax(x)[label] over scores […, C] with a weight for each label; "mean" divides by Σ w.</summary>
@@ -20,7 +22,7 @@ internal sealed partial class SparseSoftmaxCrossEntropy(bool mean) : FloatKernel
     public static readonly OperatorSchema Schema = new(
         "SparseSoftmaxCrossEntropy", ["logits: T", "label: L", "weight?: T"], ["Y: T", "log_prob?: T"],
         n => new SparseSoftmaxCrossEntropy(SoftmaxCrossEntropyLossInternal.Reduction(n) == LossReduction.Mean))
-    { Domain = "" };
+    { Domain = "", OnCuda = true };
 }
 
 /// <summary>dx = (softmax(x) − onehot(label)) · w · dy, divided by Σ w for "mean".</summary>
@@ -29,7 +31,7 @@ internal sealed partial class SparseSoftmaxCrossEntropyGrad(bool mean) : FloatKe
     public static readonly OperatorSchema Schema = new(
         "SparseSoftmaxCrossEntropyGrad", ["dY: T", "log_prob: T", "label: L", "weight?: T"], ["d_logits: T"],
         n => new SparseSoftmaxCrossEntropyGrad(SoftmaxCrossEntropyLossInternal.Reduction(n) == LossReduction.Mean))
-    { Domain = "" };
+    { Domain = "", OnCuda = true };
 }
 
 /// <summary>loss = −Σ w[t] · x[t] over labels t that are not <c>ignore_index</c>, x [N, C, d…] being log-probabilities; "mean" divides by Σ w[t].</summary>
@@ -39,5 +41,6 @@ internal sealed partial class NegativeLogLikelihoodLossInternal(LossReduction re
 
     private static OperatorSchema Of(string form) => new(
         "NegativeLogLikelihoodLossInternal" + form, ["input: T", "target: L", "weight?: T", "ignore_index?: int64"], ["loss: T"],
-        n => new NegativeLogLikelihoodLossInternal(SoftmaxCrossEntropyLossInternal.Reduction(n)));
+        n => new NegativeLogLikelihoodLossInternal(SoftmaxCrossEntropyLossInternal.Reduction(n)))
+    { OnCuda = true, HostInputs = [3] };
 }

@@ -7,14 +7,19 @@ internal sealed unsafe partial class ShrunkenGather
     public override void Run(CpuContext context)
     {
         CpuTensor data = context.Input(0), indices = context.Input(1);
-        if (indices.Dims.Length != 1) throw new ArgumentException($"the indices have {indices.Dims.Length} axes, not one");
-        Slices s = Slices.Along(data.Dims, axis);
-        long[] dims = [.. data.Dims];
-        dims[Slices.Axis(axis, dims.Length)] = indices.Count;
+        Slices s = Fit(data, indices, out long[] dims);
         long row = s.Inner * data.Type.Bits() / 8;
         byte* x = data.Data<byte>(), y = context.Output<byte>(0, dims);
         for (long o = 0; o < s.Outer; o++)
             for (long i = 0; i < indices.Count; i++) Simd.Copy(x + (o * s.Length + GatherElementsGrad.Position(indices.Integer(i), s.Length, i)) * row, y + (o * indices.Count + i) * row, row);
+    }
+
+    private Slices Fit(CpuTensor data, CpuTensor indices, out long[] dims)
+    {
+        if (indices.Dims.Length != 1) throw new ArgumentException($"the indices have {indices.Dims.Length} axes, not one");
+        dims = [.. data.Dims];
+        dims[Slices.Axis(axis, dims.Length)] = indices.Count;
+        return Slices.Along(data.Dims, axis);
     }
 }
 
@@ -52,12 +57,9 @@ internal sealed unsafe partial class GatherNDGrad
     {
         long[] dims = context.Input(0).ToLongs();
         CpuTensor indices = context.Input(1), update = context.Input(2);
-        int depth = (int)indices.Dims[^1];
-        if (batch + depth > dims.Length) throw new ArgumentException($"index tuples of {depth} below {batch} batch axes do not fit the shape [{string.Join(", ", dims)}]");
-        long tuples = CpuTensor.Product(indices.Dims.AsSpan(..^1)), batches = CpuTensor.Product(dims.AsSpan(..batch));
-        long slice = CpuTensor.Product(dims.AsSpan((batch + depth)..)), perBatch = batches == 0 ? 0 : tuples / batches, size = CpuTensor.Product(dims.AsSpan(batch..));
+        var (depth, tuples, slice, perBatch) = Fit(dims, indices, update);
+        long size = CpuTensor.Product(dims.AsSpan(batch..));
         T* dy = update.Data<T>(), dx = context.Output<T>(0, dims);
-        if (update.Count != tuples * slice) throw new ArgumentException($"update has {update.Count} elements, {tuples} slices of {slice} are asked for");
         Simd.Clear(dx, CpuTensor.Product(dims));
         for (long i = 0; i < tuples; i++)
         {
@@ -65,6 +67,15 @@ internal sealed unsafe partial class GatherNDGrad
             for (int d = 0; d < depth; d++) target = target * dims[batch + d] + GatherElementsGrad.Position(indices.Integer(i * depth + d), dims[batch + d], i);
             Simd.Add(dy + i * slice, dx + i / perBatch * size + target * slice, slice);
         }
+    }
+
+    private (int Depth, long Tuples, long Slice, long PerBatch) Fit(long[] dims, CpuTensor indices, CpuTensor update)
+    {
+        int depth = (int)indices.Dims[^1];
+        if (batch + depth > dims.Length) throw new ArgumentException($"index tuples of {depth} below {batch} batch axes do not fit the shape [{string.Join(", ", dims)}]");
+        long tuples = CpuTensor.Product(indices.Dims.AsSpan(..^1)), batches = CpuTensor.Product(dims.AsSpan(..batch)), slice = CpuTensor.Product(dims.AsSpan((batch + depth)..));
+        if (update.Count != tuples * slice) throw new ArgumentException($"update has {update.Count} elements, {tuples} slices of {slice} are asked for");
+        return (depth, tuples, slice, batches == 0 ? 0 : tuples / batches);
     }
 }
 

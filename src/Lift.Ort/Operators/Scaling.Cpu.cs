@@ -7,9 +7,7 @@ internal sealed unsafe partial class ScaledSum
     protected override void Run<T>(CpuContext context)
     {
         CpuTensor first = context.Input(0);
-        CpuTensor[] inputs = [.. Enumerable.Range(0, context.InputCount).Select(context.OptionalInput).OfType<CpuTensor>()];
-        if (Array.FindIndex(inputs, i => i.Count != first.Count) is > 0 and var odd)
-            throw new ArgumentException($"input {odd} has {inputs[odd].Count} elements, input 0 {first.Count}");
+        CpuTensor[] inputs = Fit(first, [.. Enumerable.Range(0, context.InputCount).Select(context.OptionalInput).OfType<CpuTensor>()]);
         T* y = context.Output<T>(0, first.Dims);
         context.ForEachPart(first.Count, inputs.Length, (from, to) =>
         {
@@ -21,6 +19,10 @@ internal sealed unsafe partial class ScaledSum
             }
         });
     }
+
+    private static CpuTensor[] Fit(CpuTensor first, CpuTensor[] inputs) => Array.FindIndex(inputs, i => i.Count != first.Count) is > 0 and var odd
+        ? throw new ArgumentException($"input {odd} has {inputs[odd].Count} elements, input 0 {first.Count}")
+        : inputs;
 }
 
 internal sealed unsafe partial class BatchScale
@@ -62,9 +64,7 @@ internal sealed unsafe partial class MixedPrecisionScale
     protected override void Run<T>(CpuContext context)
     {
         T scale = *context.Input(0).Data<T>();
-        CpuTensor[] inputs = [.. Enumerable.Range(1, context.InputCount - 1).Select(context.Input)];
-        if (to != 0 && to != (long)context.Input(0).Type)
-            throw new ArgumentException($"it casts to {(ElementType)to}, and this kernel computes in the inputs' own type, {context.Input(0).Type}");
+        CpuTensor[] inputs = Fit(context.Input(0), [.. Enumerable.Range(1, context.InputCount - 1).Select(context.Input)]);
         T* all = fused ? context.Output<T>(0, inputs.Sum(i => i.Count)) : null;
         for (int k = 0; k < inputs.Length; k++)
         {
@@ -74,4 +74,8 @@ internal sealed unsafe partial class MixedPrecisionScale
             if (fused) all += inputs[k].Count;
         }
     }
+
+    private CpuTensor[] Fit(CpuTensor scale, CpuTensor[] inputs) => to == 0 || to == (long)scale.Type
+        ? inputs
+        : throw new ArgumentException($"it casts to {(ElementType)to}, and this kernel computes in the inputs' own type, {scale.Type}");
 }

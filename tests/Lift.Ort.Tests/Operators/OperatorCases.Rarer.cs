@@ -83,7 +83,7 @@ internal static partial class OperatorCases
 
     private static IEnumerable<OperatorCase> DivGrad()
     {
-        foreach (var (a, b) in new (long[], long[])[] { ([2, 3], [2, 3]), ([2, 3], [3]), ([2, 1], [2, 3]), ([], [4]), ([3], []), ([3], [2, 1, 3]), ([4, 1], [1, 3]), ([0, 3], [3]) })
+        foreach (var (a, b) in new (long[], long[])[] { ([2, 3], [2, 3]), ([2, 3], [3]), ([2, 1], [2, 3]), ([], [4]), ([3], []), ([3], [2, 1, 3]), ([4, 1], [1, 3]), ([0, 3], [3]), ([2, 300], []) })
         {
             int rank = Math.Max(a.Length, b.Length);
             long[] Full(long[] d) => [.. Enumerable.Repeat(1L, rank - d.Length), .. d];
