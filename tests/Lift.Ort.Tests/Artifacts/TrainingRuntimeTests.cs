@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text.Json;
 using Lift.Ort.Artifacts;
 using Lift.Ort.Devices;
@@ -25,7 +24,7 @@ public sealed class TrainingRuntimeTests
         using TempFolder temp = TestFiles.Temp();
         ArtifactFolder folder = golden.Prepare(temp["artifacts"]);
         Dictionary<string, Tensor>[] batches = [golden.Batch(0), golden.Batch(1), golden.Batch(0)];
-        JsonElement theirs = Train(folder, batches, temp["batches.json"]);
+        JsonElement theirs = TrainingRuntime.Train(folder, batches);
         CollectionAssert.AreEqual(folder.Record.Inputs.ToArray(), theirs.GetProperty("inputs").EnumerateArray().Select(i => i.GetString()).ToArray());
         CollectionAssert.AreEqual((string[])["loss", "logits"], theirs.GetProperty("outputs").EnumerateArray().Select(i => i.GetString()).ToArray());
 
@@ -57,7 +56,7 @@ public sealed class TrainingRuntimeTests
             adam.Step();
         }
         ArtifactFolder saved = folder.Save(session.Weights.Select(w => w.Value), temp["saved ü"], adam.State());
-        JsonElement theirs = Train(saved, batches[2..], temp["batches.json"]);
+        JsonElement theirs = TrainingRuntime.Train(saved, batches[2..]);
         foreach (var (batch, loss) in batches[2..].Zip(theirs.GetProperty("losses").EnumerateArray()))
         {
             Near(session.Step(batch), loss.GetDouble());
@@ -79,7 +78,7 @@ public sealed class TrainingRuntimeTests
         TrainingGraph graph = TrainingGraph.Build(OnnxFile.Read(temp["model.onnx"]), new() { Loss = "cross-entropy", Train = ["*"] });
         ArtifactFolder folder = ArtifactFolder.Create(graph, temp["model.onnx"], temp["artifacts"]);
         Dictionary<string, Tensor>[] batches = [SmallModels.Batch(name, 1), SmallModels.Batch(name, 2), SmallModels.Batch(name, 1)];
-        JsonElement theirs = Train(folder, batches, temp["batches.json"]);
+        JsonElement theirs = TrainingRuntime.Train(folder, batches);
         using var session = TrainingSession.Open(folder, Device.Open());
         var adam = new PlainAdamW(session, LearningRate);
         foreach (var (batch, loss) in batches.Zip(theirs.GetProperty("losses").EnumerateArray()))
@@ -90,27 +89,4 @@ public sealed class TrainingRuntimeTests
     }
 
     private static void Near(double expected, double actual) => Assert.AreEqual(expected, actual, 1e-4 * Math.Abs(expected));
-
-    /// <summary>Runs train.mjs and answers its JSON.</summary>
-    internal static JsonElement Train(ArtifactFolder folder, IEnumerable<IReadOnlyDictionary<string, Tensor>> batches, string file)
-    {
-        if (!Directory.Exists(Path.Combine(TestFiles.Root, "node_modules/onnxruntime-web"))) Assert.Inconclusive("onnxruntime-web is absent: npm ci --ignore-scripts");
-        File.WriteAllText(file, JsonSerializer.Serialize(batches.Select(b => b.ToDictionary(p => p.Key, p => new
-        {
-            dtype = p.Value.Type == ElementType.Int64 ? "int64" : "float32",
-            shape = p.Value.Dims,
-            data = p.Value.Type == ElementType.Int64 ? p.Value.ToLongs().Select(v => (double)v) : p.Value.ToFloats().Select(v => (double)v),
-        }))));
-        var start = new ProcessStartInfo("node", [Path.Combine(TestFiles.Root, "tests/Lift.Ort.Tests/Artifacts/train.mjs"), folder.Directory, file])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        using Process node = Process.Start(start)!;
-        Task<string> errors = node.StandardError.ReadToEndAsync();
-        string output = node.StandardOutput.ReadToEnd();
-        node.WaitForExit();
-        Assert.AreEqual(0, node.ExitCode, errors.Result);
-        return JsonDocument.Parse(output).RootElement;
-    }
 }

@@ -55,8 +55,7 @@ public sealed class LossTableTests
     {
         LossCase c = LossCase.All.Last(c => c.Loss == name);
         using var model = new ScoreModel(c, true);
-        using var batches = TestFiles.Temp();
-        System.Text.Json.JsonElement theirs = Artifacts.TrainingRuntimeTests.Train(model.Folder, [model.Batch, model.Batch], batches["batches.json"]);
+        System.Text.Json.JsonElement theirs = Artifacts.TrainingRuntime.Train(model.Folder, [model.Batch, model.Batch]);
         var adam = new Sessions.PlainAdamW(model.Session, 0.001);
         foreach (var loss in theirs.GetProperty("losses").EnumerateArray())
         {

@@ -57,7 +57,7 @@ public sealed class ForeignArtifactsTests
         using TempFolder temp = TestFiles.Temp();
         model.Write(temp["artifacts"]);
         ArtifactFolder folder = ArtifactFolder.Open(temp["artifacts"]);
-        JsonElement theirs = TrainingRuntimeTests.Train(folder, Enumerable.Repeat(model.Batch, 4), temp["batches.json"]);
+        JsonElement theirs = TrainingRuntime.Train(folder, Enumerable.Repeat(model.Batch, 4));
         using var session = TrainingSession.Open(folder, Device.Open());
         using var optimizer = new FolderOptimizer(folder, session, Device.Open());
         foreach (JsonElement loss in theirs.GetProperty("losses").EnumerateArray())
