@@ -72,6 +72,11 @@ internal sealed unsafe class CudaContext(nint context, CudaDevice device)
     public void Multiply(long m, long n, long k, CudaOperand a, CudaOperand b, CudaOperand c, long batch = 1, bool add = false)
     {
         if (m == 0 || n == 0 || batch == 0) return;
+        if (k == 0)
+        {
+            for (long i = 0; i < batch && !add; i++) Fill(c.Data + (nint)(i * c.Next * sizeof(float)), 0, (((m - 1) * c.Row) + n) * sizeof(float));
+            return;
+        }
         device.Algebra.Multiply(b.Transposed, a.Transposed, checked((int)n), checked((int)m), checked((int)k), b.ColumnMajor(), a.ColumnMajor(), c.ColumnMajor(), checked((int)batch), beta: add ? 1 : 0, tf32: device.Options.Tf32);
     }
 

@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
 using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Tests.Operators;
@@ -56,12 +58,18 @@ internal static partial class OperatorCases
         ["DequantizeNBits"] = DequantizeNBits,
     };
 
+    /// <summary>Cases that took long to compute, for the tests that ask for them again.</summary>
+    private static readonly ConcurrentDictionary<string, OperatorCase[]> costly = [];
+
     /// <summary>The cases of an operator.</summary>
     /// <exception cref="AssertFailedException">It has none.</exception>
     public static OperatorCase[] For(string op)
     {
+        if (costly.TryGetValue(op, out OperatorCase[]? known)) return known;
         if (!table.TryGetValue(op, out var cases) && !Rarer.TryGetValue(op, out cases)) Assert.Fail($"the operator {op} has no case: add one to OperatorCases");
-        return [.. cases!()];
+        var watch = Stopwatch.StartNew();
+        OperatorCase[] made = [.. cases!()];
+        return watch.ElapsedMilliseconds > 100 ? costly[op] = made : made;
     }
 
     private static IEnumerable<OperatorCase> Accumulator()

@@ -12,7 +12,8 @@ internal sealed partial class GruTraining(RecurrentLayer layer) : FloatKernel
         "GRUTraining",
         ["X: T", "W: T", "R: T", "B?: T", "SL?: int32", "H0?: T"],
         ["HAll?: T", "HFinal?: T", "zrh?: T"],
-        n => new GruTraining(RecurrentLayer.Of(n, Functions)));
+        n => new GruTraining(RecurrentLayer.Of(n, Functions)))
+    { OnCuda = true };
 }
 
 /// <summary>
@@ -25,5 +26,6 @@ internal sealed partial class GruGrad(RecurrentLayer layer) : FloatKernel
         "GRUGrad",
         ["X: T", "W: T", "R: T", "B?: T", "SL?: int32", "H0?: T", "HAll: T", "zrh: T", "dHAll?: T", "dHFinal?: T"],
         ["dX?: T", "dW?: T", "dR?: T", "dB?: T", "dH0?: T"],
-        n => new GruGrad(RecurrentLayer.Of(n, GruTraining.Functions)));
+        n => new GruGrad(RecurrentLayer.Of(n, GruTraining.Functions)))
+    { OnCuda = true };
 }

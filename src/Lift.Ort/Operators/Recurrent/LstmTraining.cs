@@ -12,7 +12,8 @@ internal sealed partial class LstmTraining(RecurrentLayer layer) : FloatKernel
         "LSTMTraining",
         ["X: T", "W: T", "R: T", "B?: T", "SL?: int32", "Ht0?: T", "Ct0?: T", "P?: T"],
         ["HAll?: T", "HFinal?: T", "CFinal?: T", "CAll?: T", "iofc?: T"],
-        n => new LstmTraining(RecurrentLayer.Of(n, Functions)));
+        n => new LstmTraining(RecurrentLayer.Of(n, Functions)))
+    { OnCuda = true };
 }
 
 /// <summary>
@@ -26,5 +27,6 @@ internal sealed partial class LstmGrad(RecurrentLayer layer) : FloatKernel
         "LSTMGrad",
         ["X: T", "W: T", "R: T", "SL?: int32", "Ht0?: T", "Ct0?: T", "HAll: T", "CAll: T", "iofc: T", "dHAll?: T", "dHFinal?: T", "dCFinal?: T", "P?: T"],
         ["dX?: T", "dW?: T", "dR?: T", "dB?: T", "dH0?: T", "dC0?: T", "dP?: T"],
-        n => new LstmGrad(RecurrentLayer.Of(n, LstmTraining.Functions)));
+        n => new LstmGrad(RecurrentLayer.Of(n, LstmTraining.Functions)))
+    { OnCuda = true };
 }

@@ -5,6 +5,8 @@ namespace Lift.Ort.Operators.Recurrent;
 /// <summary>An activation function of a recurrent cell, by its name in ONNX, with its two parameters. Derivatives are found from the function's value.</summary>
 internal readonly record struct RecurrentActivation(string Name, double Alpha, double Beta)
 {
+    private static readonly string[] kinds = ["sigmoid", "tanh", "relu", "affine", "leakyrelu", "thresholdedrelu", "scaledtanh", "hardsigmoid", "elu", "softsign", "softplus"];
+
     /// <summary>Reads "Sigmoid" or "HardSigmoid:0.2:0.5".</summary>
     /// <exception cref="ArgumentException">There is no such function.</exception>
     public static RecurrentActivation Parse(string text)
@@ -25,6 +27,9 @@ internal readonly record struct RecurrentActivation(string Name, double Alpha, d
         "relu" or "tanh" or "sigmoid" or "softsign" or "softplus" => (0, 0),
         _ => throw new ArgumentException($"there is no activation function '{name}' for recurrent layers"),
     };
+
+    /// <summary>The function's number in Recurrent.cu.</summary>
+    public int Kind => Array.IndexOf(kinds, Name);
 
     /// <summary>y = f(y)</summary>
     public unsafe void Apply<T>(T* y, long n) where T : unmanaged, IFloatingPointIeee754<T>
@@ -67,7 +72,8 @@ internal readonly record struct RecurrentActivation(string Name, double Alpha, d
         return Vector.ConditionalSelect(Vector.LessThan(x, Vector<T>.Zero), -y, y);
     }
 
-    private double Of(double x) => Name switch
+    /// <summary>f(x)</summary>
+    public double Of(double x) => Name switch
     {
         "sigmoid" => 1 / (1 + Math.Exp(-x)),
         "tanh" => Math.Tanh(x),

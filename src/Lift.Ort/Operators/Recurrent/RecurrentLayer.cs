@@ -18,7 +18,14 @@ internal sealed record RecurrentLayer(long Hidden, string Direction, double Clip
     public RecurrentActivation Function(long direction, int index) => Functions[(direction * PerDirection + index) % Functions.Length];
 
     /// <summary>The sequences of a run in one direction.</summary>
-    public Sequences Along(CpuTensor x, CpuTensor? lengths, long direction) => new(x.Dims[0], x.Dims[1], lengths?.ToLongs(), direction == 1 || Direction == "reverse");
+    /// <exception cref="ArgumentException">A length is not in 0 … steps.</exception>
+    public Sequences Along(CpuTensor x, CpuTensor? lengths, long direction)
+    {
+        long[]? given = lengths?.ToLongs();
+        if (given is not null && (given.Length != x.Dims[1] || given.Any(l => l < 0 || l > x.Dims[0])))
+            throw new ArgumentException($"sequence lengths [{string.Join(", ", given)}] do not fit X of {x.Dims[0]} steps and {x.Dims[1]} sequences");
+        return new(x.Dims[0], x.Dims[1], given, direction == 1 || Direction == "reverse");
+    }
 
     /// <exception cref="ArgumentException">The tensors do not fit each other.</exception>
     public void Check(CpuTensor x, CpuTensor w, CpuTensor r, int gates)
