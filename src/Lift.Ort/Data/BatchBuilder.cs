@@ -27,7 +27,9 @@ internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions
     private Tensor Make(GraphValue input, IReadOnlyList<Example> rows, int count, int length)
     {
         if (rows[0].Values.ContainsKey(input.Name)) return Stack(input.Name, rows, count, length, input.Type);
-        if (ModelInputs.IsPast(input)) return WithoutCache.Value(input, model.All, count, length);
+        if (ModelInputs.IsPast(input)) return WithoutCache.Value(input, model.All, [.. Enumerable.Range(0, count).Select(b => Math.Max(1, b < rows.Count ? rows[b].Ids.Length : 0))], length);
+        if (model.Tokens is not null && (input.Name == "attention_mask" ? input.Type.Shape is { Rank: > 1 } s && (s.Rank > 2 || s[1].IsKnown) || model.HasWindow : DecoderMasks.IsOfQueries(input)))
+            return DecoderMasks.Make(input, model.All, [.. Enumerable.Range(0, count).Select(b => Enumerable.Range(0, length).Select(t => b < rows.Count && t < rows[b].Ids.Length ? 1L : 0).ToArray())], length);
         var type = input.Type.Element is ElementType.Int32 ? ElementType.Int32 : ElementType.Int64;
         return input.Name switch
         {

@@ -35,6 +35,9 @@ internal sealed class ModelInputs
     /// <summary>True for a model with a decoder of its own, which reads the target's tokens.</summary>
     public bool HasDecoder => Tokens?.Name != DecoderIds && All.Any(i => i.Name == DecoderIds);
 
+    /// <summary>True for a decoder whose cache holds the latest tokens only.</summary>
+    public bool HasWindow => All.Any(i => i.Role == InputRole.Window);
+
     /// <summary>True for a decoder whose encoder lies in another file.</summary>
     public bool ReadsEncoder => All.Any(i => i.Name == EncoderStates);
 
@@ -42,7 +45,7 @@ internal sealed class ModelInputs
     public bool WholeRowLabels => Labels is { } labels && (labels.Type.Rank is 0 or 1 || labels.Type.Element.IsFloat());
 
     /// <summary>True where the file must or may give this input: all but what follows from the tokens themselves.</summary>
-    public bool MustBeGiven(GraphValue input) => input != Tokens && !companions.Contains(input.Name) && !IsPast(input);
+    public bool MustBeGiven(GraphValue input) => input != Tokens && !companions.Contains(input.Name) && !IsPast(input) && !(Tokens is not null && DecoderMasks.IsOfQueries(input));
 
     /// <summary>The input that the rows must give, where there is exactly one.</summary>
     public GraphValue? OnlyGiven => All.Where(MustBeGiven).ToArray() is [var one] ? one : null;

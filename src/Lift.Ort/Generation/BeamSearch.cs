@@ -9,7 +9,7 @@ internal sealed class BeamSearch(ExportedModel model, GenerationOptions options,
     /// <returns>The new tokens of each prompt's best continuation, without the end token.</returns>
     public int[][] Generate(IReadOnlyList<int[]> prompts, Sources? sources = null, CancellationToken stop = default)
     {
-        using var next = new NextTokens(model, padId, options.Cache, sources);
+        using var next = new NextTokens(model, padId, options.Cache, sources, options.RoomFor(prompts));
         Hypotheses[] all = [.. prompts.Select((p, i) => new Hypotheses(p, i, options))];
         for (int length = 1; length <= options.MaxNewTokens; length++)
         {

@@ -1,4 +1,5 @@
 using Lift.Ort.Data;
+using Lift.Ort.Lowering.Decoders;
 using Lift.Ort.Onnx;
 using Microsoft.ML.OnnxRuntime;
 using Tensor = Lift.Ort.Onnx.Tensor;
@@ -9,8 +10,9 @@ namespace Lift.Ort.Generation;
 /// Next tokens from a model that remembers: a text that goes on by one token from a text read before costs one token, any other is read whole. Whoever asks
 /// gives whole texts and need not know. Texts of different lengths share a batch where the model allows it; otherwise those of equal length do.
 /// </summary>
+/// <param name="room">Tokens that a text will have at most, for buffers that are as long as one makes them.</param>
 /// <param name="sources">What the texts are written about where the model has an encoder.</param>
-internal sealed class CachedTexts(ExportedModel model, CacheLayout layout, int padId, Sources? sources = null) : IDisposable
+internal sealed class CachedTexts(ExportedModel model, CacheLayout layout, int padId, Sources? sources = null, int room = 0) : IDisposable
 {
     private readonly int fixedBatch = (int)BatchBuilder.FixedBatch(model.Inputs);
     private readonly ModelInputs inputs = new(model.Inputs);
@@ -22,8 +24,11 @@ internal sealed class CachedTexts(ExportedModel model, CacheLayout layout, int p
     /// <param name="Mask">For each text, 1 for every place of the cache that holds a token.</param>
     /// <param name="Of">The source of each text; null without sources.</param>
     /// <param name="SourceLength">Places of the sources in the cache.</param>
-    private sealed record Group(int[][] Texts, long[][] Mask, OrtValue[] Cache, int[]? Of, long SourceLength) : IDisposable
+    /// <param name="Room">Places that the cache has.</param>
+    private sealed record Group(int[][] Texts, long[][] Mask, OrtValue[] Cache, int[]? Of, long SourceLength, long Room) : IDisposable
     {
+        public bool IsFull => Mask[0].Length >= Room;
+
         public void Dispose()
         {
             foreach (OrtValue value in Cache) value.Dispose();
@@ -101,7 +106,7 @@ internal sealed class CachedTexts(ExportedModel model, CacheLayout layout, int p
 
     private (Group? Group, int Row) Find(int[] text, int? source)
     {
-        foreach (Group group in groups)
+        foreach (Group group in groups.Where(g => !g.IsFull))
         {
             for (int row = 0; row < group.Texts.Length; row++)
             {
@@ -117,12 +122,13 @@ internal sealed class CachedTexts(ExportedModel model, CacheLayout layout, int p
         Example[] examples = [.. texts.Select((t, i) => sources?.With(of![i], t) ?? new Example(i + 1, t, [], Example.NoValues))];
         int rows = Math.Max(fixedBatch, texts.Length), length = texts.Max(t => t.Length);
         IReadOnlyDictionary<string, Tensor> values = new BatchBuilder(model.Inputs, new DataOptions { Batch = rows }, padId).Build(examples).Values;
-        Tensor[] empty = [.. layout.Slots.Select((s, i) => Tensor.Empty(s.Past, model.CacheTypes[i], s.Empty(rows)))];
+        int places = Math.Max(room, length + 1); // of a buffer that is as long as one makes it
+        Tensor[] empty = [.. layout.Slots.Select((s, i) => Tensor.Empty(s.Past, model.CacheTypes[i], s.Empty(rows, places)))];
         OrtValue[] past = [.. empty.Select(HostValue.Of)];
         try
         {
             var (output, cache) = model.RunCached(values, past);
-            return (output, new(texts, [.. texts.Select(t => Enumerable.Range(0, length).Select(i => i < t.Length ? 1L : 0).ToArray())], cache, of, of?.Max(sources!.LengthOf) ?? 0));
+            return (output, new(texts, [.. texts.Select(t => Enumerable.Range(0, length).Select(i => i < t.Length ? 1L : 0).ToArray())], cache, of, of?.Max(sources!.LengthOf) ?? 0, layout.Room ?? (layout.Grown ? places : long.MaxValue)));
         }
         finally
         {
@@ -147,7 +153,7 @@ internal sealed class CachedTexts(ExportedModel model, CacheLayout layout, int p
             var (output, cache) = model.RunCached(values, past);
             for (int i = 0; i < cache.Length; i++) // what came from the encoder is put out empty by this branch
                 if (layout.Slots[i].IsOfEncoder) (cache[i], past[i]) = (past[i], cache[i]);
-            return (output, new(texts, mask, cache, of, group.SourceLength));
+            return (output, new(texts, mask, cache, of, group.SourceLength, group.Room));
         }
         finally
         {
@@ -159,16 +165,19 @@ internal sealed class CachedTexts(ExportedModel model, CacheLayout layout, int p
     private Dictionary<string, Tensor> Inputs(int[][] texts, long[][] mask, int[] of)
     {
         int slots = mask[0].Length;
+        long[][] rows = [.. of.Select(t => layout.Compact ? [.. Enumerable.Repeat(1L, texts[t].Length), .. new long[slots - texts[t].Length]] : mask[t])];
         return inputs.All.Where(i => layout.Slots.All(s => s.Past != i.Name) && sources?.Gives(i.Name) != true).ToDictionary(i => i.Name, i => i.Name switch
         {
-            "attention_mask" or ModelInputs.DecoderMask => Make(i, [of.Length, slots], [.. of.SelectMany(t => mask[t])]),
+            _ when DecoderInputs.IsCounting(i) => WithoutCache.Count(i, slots - 1, 1, [.. of.Select(t => (long)texts[t].Length)]),
+            _ when DecoderMasks.Is(i) => DecoderMasks.Make(i, inputs.All, rows, 1),
+            ModelInputs.DecoderMask => Make(i, [of.Length, slots], [.. of.SelectMany(t => mask[t])]),
             "position_ids" when i.Type.Rank == 1 => Make(i, [1], [texts[0].Length - 1]),
             "position_ids" when i.Type.Shape![0].Value == 1 => Make(i, [1, 1], [texts[0].Length - 1]),
             "position_ids" or ModelInputs.DecoderPositions => Make(i, [of.Length, 1], [.. of.Select(t => texts[t].Length - 1L)]),
             "cache_position" => Make(i, [1], [slots - 1]),
             "token_type_ids" => Make(i, [of.Length, 1], new long[of.Length]),
             _ when i == inputs.Tokens => Make(i, [of.Length, 1], [.. of.Select(t => (long)texts[t][^1])]),
-            _ => Lowering.Decoders.EmptyCache.Choice(i, hasPast: true) ?? throw new LiftException($"The model's input '{i.Name}' {i.Type} has no value while a text is written; export the model without it."),
+            _ => EmptyCache.Choice(i, hasPast: true) ?? throw new LiftException($"The model's input '{i.Name}' {i.Type} has no value while a text is written; export the model without it."),
         });
     }
 

@@ -1,5 +1,6 @@
 using Lift.Ort.Data;
 using Lift.Ort.Devices;
+using Lift.Ort.Lowering.Decoders;
 using Lift.Ort.Onnx;
 using Lift.Ort.Sessions;
 using Microsoft.ML.OnnxRuntime;
@@ -19,7 +20,8 @@ public sealed unsafe class ExportedModel : IDisposable
     private ExportedModel(string path, InferenceSession session, Tensor[] weights, string? output, IDevice device, Graph? graph, string? encoder)
     {
         (Path, this.session, this.weights, this.device) = (path, session, weights, device);
-        Inputs = [.. session.InputMetadata.Where(i => weights.All(w => w.Name != i.Key)).Select(i => new GraphValue(i.Key, PlainSession.TypeOf(i.Value)))];
+        GraphValue[] inputs = [.. session.InputMetadata.Where(i => weights.All(w => w.Name != i.Key)).Select(i => new GraphValue(i.Key, PlainSession.TypeOf(i.Value)))];
+        Inputs = DecoderInputs.Marked(graph ?? new(), inputs);
         string[] floats = [.. session.OutputMetadata.Where(o => PlainSession.TypeOf(o.Value).Element.IsFloat()).Select(o => o.Key)];
         if (output is not null && !floats.Contains(output)) throw new LiftException($"'{path}' has no float output '{output}'; it has: {string.Join(", ", floats)}.");
         Output = output ?? (floats.Contains("logits") ? "logits" : floats.FirstOrDefault() ?? throw new LiftException($"'{path}' has no float output to score."));

@@ -10,14 +10,15 @@ internal delegate void LogitsReader(int text, ReadOnlySpan<float> logits);
 /// Asks a model for the next token of several texts at once: from its cache where it has one, else in one forward pass over all of them. What a cache gives is
 /// compared with the forward pass in its first step; a cache that works only for texts of equal length, or in another way than it seems, is used no further.
 /// </summary>
+/// <param name="room">Tokens that a text will have at most, where that is known.</param>
 /// <param name="sources">What the texts are written about where the model has an encoder.</param>
-internal sealed class NextTokens(ExportedModel model, int padId, bool useCache = true, Sources? sources = null) : IDisposable
+internal sealed class NextTokens(ExportedModel model, int padId, bool useCache = true, Sources? sources = null, int room = 0) : IDisposable
 {
-    private CachedTexts? cached = useCache && model.Trust.Works != false && model.Cache is { } layout ? new(model, layout, padId, sources) : null;
+    private CachedTexts? cached = useCache && model.Trust.Works != false && model.Cache is { } layout ? new(model, layout, padId, sources, room) : null;
     private float[] scratch = [];
 
-    /// <summary>Tokens that a text may have where the model's input is of fixed length; no bound otherwise.</summary>
-    public int LongestText { get; } = TextInput(model.Inputs)?.Type.Shape is { Rank: 2 } shape ? (int)(shape[1].Value ?? int.MaxValue) : int.MaxValue;
+    /// <summary>Tokens that a text may have where the model's input or its cache is of fixed length; no bound otherwise.</summary>
+    public int LongestText { get; } = (int)Math.Min(TextInput(model.Inputs)?.Type.Shape is { Rank: 2 } shape ? shape[1].Value ?? int.MaxValue : int.MaxValue, CacheLayout.RoomOf(model.Inputs) ?? int.MaxValue);
 
     /// <param name="of">The source of each text, where there are sources.</param>
     /// <exception cref="LiftException">The model gives no logits per token, or does not take these texts.</exception>
@@ -56,7 +57,7 @@ internal sealed class NextTokens(ExportedModel model, int padId, bool useCache =
         if (!right)
         {
             cached!.Dispose();
-            cached = padded ? new(model, model.Cache!, padId, sources) : null;
+            cached = padded ? new(model, model.Cache!, padId, sources, room) : null;
         }
         for (int i = 0; i < texts.Count; i++) read(i, whole[i]);
     }

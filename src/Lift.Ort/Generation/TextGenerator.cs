@@ -29,6 +29,9 @@ public sealed record GenerationOptions
     /// <summary>True (the default) lets a decoder with a key/value cache go on from what it computed; false reads the whole text for each token.</summary>
     public bool Cache { get; init; } = true;
 
+    /// <summary>Tokens that texts will have at most.</summary>
+    internal int RoomFor(IReadOnlyList<int[]> prompts) => (int)Math.Min(MaxLength, prompts.Select(p => (long)p.Length).DefaultIfEmpty().Max() + MaxNewTokens);
+
     /// <summary>Tokens that end a text; they are not part of the result.</summary>
     public IReadOnlyCollection<int> EndIds { get; init; } = [];
 }
@@ -72,7 +75,7 @@ public sealed class TextGenerator(ExportedModel model, GenerationOptions options
 
     private int[][] Follow(IReadOnlyList<int[]> prompts, Sources? sources, Action<int, int>? onToken, CancellationToken stop)
     {
-        using var next = new NextTokens(model, padId, options.Cache, sources);
+        using var next = new NextTokens(model, padId, options.Cache, sources, options.RoomFor(prompts));
         var texts = prompts.Select(p => new List<int>(p)).ToArray();
         List<int> open = [.. Enumerable.Range(0, texts.Length).Where(i => Room(i))];
         while (open.Count > 0)

@@ -1,7 +1,11 @@
 namespace Lift.Ort.Onnx;
 
 /// <summary>A named value at the border of a graph.</summary>
-public sealed record GraphValue(string Name, TensorType Type);
+public sealed record GraphValue(string Name, TensorType Type)
+{
+    /// <summary>What the value is to a decoder, where that was looked for.</summary>
+    internal InputRole Role { get; init; }
+}
 
 /// <summary>
 /// A model's graph in the normal form that <see cref="OnnxFile"/> reads every file into: opset 17 to 21, standard domain spelt "",

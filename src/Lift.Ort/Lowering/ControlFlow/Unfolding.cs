@@ -22,7 +22,7 @@ internal sealed class Unfolding
 
     /// <summary>The graph without cache and settled control flow; <paramref name="source"/> itself where it has neither.</summary>
     /// <param name="keepPresent">True leaves a decoder's presents among the outputs.</param>
-    /// <exception cref="LiftException">A cache has a fixed length, or is the only way in which the model knows its encoder.</exception>
+    /// <exception cref="LiftException">A cache is the only way in which the model knows its encoder.</exception>
     public static Graph Of(Graph source, bool keepPresent = false)
     {
         bool cache = EmptyCache.IsNeeded(source);
@@ -30,7 +30,7 @@ internal sealed class Unfolding
         Graph graph = source.Clone();
         graph.ReserveNames();
         graph.Nodes.Clear();
-        if (cache) EmptyCache.Fill(graph, keepPresent);
+        if (cache) EmptyCache.Fill(graph, source, keepPresent);
         else ShapeInference.InferInputs(graph);
         var unfolding = new Unfolding(graph, source.Nodes);
         foreach (Node node in source.Nodes) unfolding.Visit(node.Clone());

@@ -5,7 +5,7 @@ namespace Lift.Ort.Lowering.Decoders;
 
 /// <summary>A cache input of a decoder: keys, values or a state of one layer, and where its batch and its past lie.</summary>
 /// <param name="BatchAxis">The axis that grows with the batch; in some layouts it is batch times heads.</param>
-/// <param name="PastAxis">The axis of what came before, which is 0 long at first; −1 for a state of fixed size, which is zeros at first.</param>
+/// <param name="PastAxis">The axis of what came before; −1 for a state of fixed size, which is zeros at first.</param>
 /// <param name="Present">The output that gives the next step's value; null where none is recognised.</param>
 internal sealed partial record CacheEntry(GraphValue Past, int BatchAxis, int PastAxis, string? Present)
 {
@@ -15,11 +15,21 @@ internal sealed partial record CacheEntry(GraphValue Past, int BatchAxis, int Pa
     /// <summary>True for an input that holds what a decoder computed before: <c>past_key_values.0.key</c>, <c>past_0</c>, <c>cache.k.0</c> and the like.</summary>
     public static bool IsPast(GraphValue input) => input.Type.Rank is null or >= 2 && PastName().IsMatch(input.Name) && (input.Type.Rank >= 3 || StateName().IsMatch(input.Name));
 
+    /// <summary>True for a cache of keys and values, which goes over tokens; false for states.</summary>
+    public static bool IsOfTokens(string name) => KeyName().IsMatch(name);
+
+    /// <summary>What the cache is as long as before anything was read: 0; the buffer's or window's own length; null for a buffer that is as long as one makes it, and for states.</summary>
+    public long? FirstLength => Past.Role is InputRole.Buffer or InputRole.Window ? Length : PastAxis < 0 ? null : 0;
+
+    /// <summary>True for a cache that begins as zeros of its full length, whatever is in it.</summary>
+    public bool IsWhole => Past.Role is InputRole.Buffer or InputRole.Window;
+
+    private long? Length => PastAxis < 0 ? null : Past.Type.Shape?[PastAxis].Value;
+
     /// <summary>True for keys and values that a decoder took from its encoder.</summary>
     public static bool IsOfEncoder(string name) => EncoderName().IsMatch(name);
 
     /// <summary>The cache of a model, each past with its present.</summary>
-    /// <exception cref="LiftException">A cache has a fixed length, so that it can never be empty.</exception>
     public static IReadOnlyList<CacheEntry> Find(IReadOnlyList<GraphValue> inputs, IReadOnlyList<GraphValue> outputs)
     {
         GraphValue[] pasts = [.. inputs.Where(IsPast)];
@@ -48,8 +58,8 @@ internal sealed partial record CacheEntry(GraphValue Past, int BatchAxis, int Pa
         int[] rest = [.. open.Where(i => i != batchAxis)];
         int pastAxis = First(rest, i => LengthName().IsMatch(shape[i].Symbol ?? "")) ?? -1;
         if (pastAxis < 0) pastAxis = rest.Length == 0 ? -1 : rest.Contains(shape.Rank - 2) ? shape.Rank - 2 : rest[^1];
-        return pastAxis >= 0 || !KeyName().IsMatch(past.Name) ? new(past, batchAxis, pastAxis, present)
-            : throw new LiftException($"The cache input '{past.Name}' {past.Type} has a fixed length and can never be empty; export the model with a past of variable length.");
+        if (pastAxis < 0 && IsOfTokens(past.Name)) pastAxis = Math.Max(shape.Rank - 2, batchAxis == 0 ? 1 : 0); // a fixed length: where it usually is
+        return new(past, batchAxis, pastAxis, present);
     }
 
     private static int? First(int[] axes, Func<int, bool> fits) => axes.Where(fits).Cast<int?>().FirstOrDefault();

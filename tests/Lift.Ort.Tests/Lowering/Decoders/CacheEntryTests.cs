@@ -67,10 +67,33 @@ public sealed class CacheEntryTests
     }
 
     [TestMethod]
-    public void A_cache_of_fixed_length_is_refused()
+    [DataRow(InputRole.None, 0)]
+    [DataRow(InputRole.Measured, 0)]
+    [DataRow(InputRole.Buffer, 64)]
+    [DataRow(InputRole.Window, 64)]
+    public void A_cache_of_fixed_length_begins_empty_where_it_may(object role, int length)
     {
-        var e = Assert.ThrowsExactly<LiftException>(() => CacheEntry.Find([ids, new("past_key_values.0.key", new(ElementType.Float, new Shape("batch_size", 4, 64, 8)))], []));
-        StringAssert.Contains(e.Message, "'past_key_values.0.key' float[batch_size, 4, 64, 8] has a fixed length");
+        CacheEntry entry = CacheEntry.Find([ids, new("past_key_values.0.key", new(ElementType.Float, new Shape("batch_size", 4, 64, 8))) { Role = (InputRole)role }], []).Single();
+        Assert.AreEqual((0, 2, (long?)length), (entry.BatchAxis, entry.PastAxis, entry.FirstLength));
+    }
+
+    /// <summary>What an input is shows in what reads it, behind casts and reshapes; otherwise in its name, where the model has a cache.</summary>
+    [TestMethod]
+    public void Lengths_and_places_are_known_by_their_readers_or_by_name()
+    {
+        GraphValue Number(string name, params Dim[] dims) => new(name, new(ElementType.Int32, new Shape([.. dims])));
+        var graph = new Graph { Inputs = { ids, Number("a", "batch"), Number("b", 1) } };
+        graph.Nodes.Add(new Node("Cast", "", ["b"], ["c"]).With("to", 7L));
+        graph.Nodes.Add(new Node("GroupQueryAttention", "com.microsoft", ["q", "k", "v", "past_key_values.0.key", "", "a", "c"], ["y"]));
+        var cache = new GraphValue("past_key_values.0.key", new(ElementType.Float, new Shape("batch_size", 4, 64, 8)));
+        InputRole Role(string name, params Dim[] dims) => DecoderInputs.Marked(graph, [ids, Number(name, dims), cache])[1].Role;
+        Assert.AreEqual((InputRole.LastIndex, InputRole.TotalLength), (Role("a", "batch"), Role("b", 1)));
+        Assert.AreEqual(InputRole.Measured, DecoderInputs.Marked(graph, [ids, cache])[1].Role);
+        foreach (string name in new[] { "past_seq_len", "past_sequence_length", "past_length", "past_key_values_length", "cache_length", "start_pos", "step", "write_indices" }) Assert.AreEqual(InputRole.PastLength, Role(name), name);
+        foreach (string name in new[] { "total_sequence_length", "total_seq_len", "nonpad_kv_seqlen" }) Assert.AreEqual(InputRole.TotalLength, Role(name), name);
+        foreach (string name in new[] { "current_sequence_length", "seq_len", "sequence_length" }) Assert.AreEqual(InputRole.NewLength, Role(name, 1), name);
+        Assert.AreEqual((InputRole.LastIndex, InputRole.Places, InputRole.None), (Role("seqlens_k", "b"), Role("cache_position", "s"), Role("label", "b")));
+        Assert.AreEqual(InputRole.None, DecoderInputs.Marked(new Graph(), [ids, Number("step")])[1].Role, "without a cache it is data");
     }
 
     [TestMethod]
