@@ -19,7 +19,9 @@ internal sealed class DataChoices
     private readonly Option<string?> imageSize = new("--image-size") { Description = "Size to which images are brought: N, or HEIGHTxWIDTH; default: the preprocessor's, else the model's own where it is fixed.", HelpName = "HxW" };
     private readonly Option<int?> decoderStart = new("--decoder-start") { Description = "Token that a decoder begins with; default: config.json beside the model, else the padding token.", HelpName = "ID" };
 
-    public IEnumerable<Option> All => [textField, labelField, classNames, features, standardize, preprocessor, imageSize, decoderStart];
+    private readonly Option<string?> inputs = new("--inputs") { Description = "Fields that the model's inputs are read from, where their names differ: INPUT=FIELD, with commas between them.", HelpName = "A=B,…" };
+
+    public IEnumerable<Option> All => [inputs, textField, labelField, classNames, features, standardize, preprocessor, imageSize, decoderStart];
 
     /// <summary>The options on top of <paramref name="rows"/>.</summary>
     /// <exception cref="LiftException">A file that they name cannot be read.</exception>
@@ -30,6 +32,7 @@ internal sealed class DataChoices
         bool image = config is not null && ImageOptions.IsMeant(config);
         return rows with
         {
+            InputFields = line.GetValue(inputs) is { } fields ? Fields(fields) : rows.InputFields,
             TextField = line.GetValue(textField) ?? rows.TextField,
             LabelField = line.GetValue(labelField) ?? rows.LabelField,
             ClassNames = line.GetValue(classNames) is { } names ? File.Exists(names) ? [.. File.ReadLines(names).Select(n => n.Trim()).Where(n => n.Length > 0)] : Words(names) : rows.ClassNames,
@@ -44,6 +47,7 @@ internal sealed class DataChoices
     public static IEnumerable<string> Describe(DataOptions rows, IReadOnlyList<GraphValue> inputs)
     {
         if (rows.ClassNames is { Count: > 0 } names) yield return $"Classes: {string.Join(", ", names.Take(30).Select((n, i) => $"{i} {n}"))}{(names.Count > 30 ? ", …" : "")}.";
+        foreach (LabelColumn column in rows.Several.Where(c => c.ClassNames is not null)) yield return $"Classes of '{column.Output}': {string.Join(", ", column.ClassNames!.Take(30).Select((n, i) => $"{i} {n}"))}{(column.ClassNames!.Count > 30 ? ", …" : "")}.";
         if (rows.Table.Features is { } features) yield return $"Features: {string.Join(", ", features)}{(rows.Table.Standardize ? ", standardised" : "")}.";
         foreach (var (column, words) in rows.Table.Categories ?? new Dictionary<string, IReadOnlyList<string>>())
             yield return $"Column '{column}': {string.Join(", ", words.Take(30).Select((w, i) => $"{i} {w}"))}{(words.Count > 30 ? ", …" : "")}.";
@@ -57,6 +61,17 @@ internal sealed class DataChoices
         int[] sides = [.. size.Split('x').Select(s => int.TryParse(s, out int n) && n > 0 ? n : throw new LiftException($"--image-size is '{size}'; give a number of pixels, or HEIGHTxWIDTH."))];
         if (sides.Length > 2) throw new LiftException($"--image-size is '{size}'; give a number of pixels, or HEIGHTxWIDTH.");
         return (image ?? new()) with { Height = sides[0], Width = sides[^1], ShortestEdge = 0, CropHeight = 0, CropWidth = 0 };
+    }
+
+    private static Dictionary<string, string> Fields(string list)
+    {
+        var fields = new Dictionary<string, string>();
+        foreach (string pair in Words(list))
+        {
+            string[] sides = pair.Split('=', StringSplitOptions.TrimEntries);
+            if (sides.Length != 2 || sides[0].Length == 0 || sides[1].Length == 0 || !fields.TryAdd(sides[0], sides[1])) throw new LiftException($"--inputs holds '{pair}'; write INPUT=FIELD once for each input, with commas between them.");
+        }
+        return fields;
     }
 
     private static string[] Words(string list) => list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);

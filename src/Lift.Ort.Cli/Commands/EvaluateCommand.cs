@@ -60,7 +60,7 @@ internal sealed class EvaluateCommand : LiftCommand
     {
         RunSettings? trained = line.GetValue(run) is { } folder ? RunFolder.Open(folder).Settings : null;
         TrainingGraphOptions asked = Asked(line, trained);
-        bool simple = asked.Loss is "" or "causal-lm" or "cross-entropy" or "mse" or "bce" && asked.LossOptions.IsDefault;
+        bool simple = asked.Terms.Count == 0 && asked.Loss is "" or "causal-lm" or "cross-entropy" or "mse" or "bce" && asked.LossOptions.IsDefault;
         using ExportedModel? exported = simple || line.GetValue(metric) != "loss" ? ExportedModel.Open(path, place, asked.Output, line.GetValue(encoder)) : null;
         bool writes = exported?.ReadsSource == true;
         bool pixels = exported?.OutputType.Rank >= 4 && asked.Loss is "" or "cross-entropy";
@@ -70,7 +70,7 @@ internal sealed class EvaluateCommand : LiftCommand
             if (asked.Loss.Length == 0) asked = asked with { Loss = writes ? "seq2seq" : exported?.OutputType.Rank == 3 ? "causal-lm" : "cross-entropy" };
             using TaskEvaluation task = TaskEvaluation.Open(path, asked, place);
             using SourceEncoder? frozen = SourceEncoder.For(line.GetValue(encoder) ?? trained?.Encoder, path, line.GetValue(data)!, task.Inputs, place);
-            foreach (var pair in Task(line, task, frozen, asked.Loss, words, trained)) yield return pair;
+            foreach (var pair in Task(line, task, frozen, string.Join(" + ", task.Terms.Select(t => t.Loss)), words, trained)) yield return pair;
             yield break;
         }
         foreach (var pair in line.GetValue(metric) == "loss" ? Loss(line, exported!, asked.Loss, words, trained) : Answers(line, exported!, words, trained, stop)) yield return pair;
@@ -79,10 +79,12 @@ internal sealed class EvaluateCommand : LiftCommand
     /// <summary>Loss and output as the options say, else as the run's folder was prepared.</summary>
     private TrainingGraphOptions Asked(ParseResult line, RunSettings? trained)
     {
-        ArtifactRecord? record = trained is null || loss.Loss(line) is not null ? null : ArtifactFolder.Open(trained.Artifacts).Record;
+        IReadOnlyList<LossTerm> terms = loss.Terms(line);
+        ArtifactRecord? record = trained is null || terms.Count > 0 || loss.Loss(line) is not null ? null : ArtifactFolder.Open(trained.Artifacts).Record;
         return new()
         {
             Loss = loss.Loss(line) ?? record?.Loss ?? "",
+            Terms = record?.Terms is { } several && loss.Output(line) is null ? [.. several.Select(t => t.Asked)] : terms,
             LossOptions = record?.LossOptions ?? loss.Options(line),
             Output = loss.Output(line) ?? record?.Scored,
         };
@@ -93,7 +95,7 @@ internal sealed class EvaluateCommand : LiftCommand
         IReadOnlyList<GraphValue> inputs = frozen?.Inputs ?? task.Inputs;
         DataOptions rows = Fitted(line, task.Fit(Rows(line, trained)), inputs);
         BatchReader reader = BatchReader.Open(line.GetValue(data)!, words, inputs, rows);
-        TaskScore score = task.Score(frozen is null ? reader.Epoch() : reader.Epoch().Select(frozen.Encode), rows.ClassNames);
+        TaskScore score = task.Score(frozen is null ? reader.Epoch() : reader.Epoch().Select(frozen.Encode), rows);
         yield return new("loss", score.Loss);
         foreach (var (name, value) in score.Metrics) yield return new(name, value);
         foreach (var pair in Counts(kind, score.Examples, score.Tokens, score.LabelTokens, reader)) yield return pair;

@@ -34,7 +34,7 @@ public sealed record ArtifactRecord
     /// <summary>SHA-256 of the source model's file, in hexadecimal.</summary>
     public string? SourceSha256 { get; init; }
 
-    /// <summary>Which loss, one of <see cref="Losses.Names"/>; null in folders of other makers.</summary>
+    /// <summary>Which loss (the first of several), one of <see cref="Losses.Names"/>; null in folders of other makers.</summary>
     public string? Loss { get; init; }
 
     /// <summary>What the loss was told beyond its name.</summary>
@@ -67,13 +67,16 @@ public sealed record ArtifactRecord
 
     public ParameterStorage Storage { get; init; }
 
+    /// <summary>The losses where there are several, or one over several outputs; the first is <see cref="Loss"/>. Null where there is one over one output.</summary>
+    public IReadOnlyList<ScoredTerm>? Terms { get; init; }
+
+    /// <summary>The losses, however many there are; none in folders of other makers.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<ScoredTerm> AllTerms => Terms ?? (Loss is null ? [] : [new(Loss, Scored is null ? [] : [Scored], Losses.Find(Loss).Kind == LabelKind.None ? null : Labels, LossOutput) { Options = LossOptions, Classes = Classes }]);
+
     /// <summary>Rows of a batch that make one example: more than 1 for losses that compare rows.</summary>
     [JsonIgnore]
-    public int RowsPerExample => Loss is null ? 1 : Losses.Find(Loss).Rows(LossOptions);
-
-    /// <summary>The number of classes that labels name: the class dimension of what is scored, for the losses that take class labels.</summary>
-    internal static long? ClassesOf(Graph forward, string scored, TrainingGraphOptions options) =>
-        Losses.Find(options.Loss).Classes(forward.TypeOf(scored).Shape ?? forward.Outputs.First(o => o.Name == scored).Type.Shape, options.LossOptions);
+    public int RowsPerExample => AllTerms is [var only] ? only.Rows : 1;
 
     private static readonly JsonSerializerOptions options = new()
     {

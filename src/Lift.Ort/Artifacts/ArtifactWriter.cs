@@ -120,8 +120,7 @@ internal sealed class ArtifactWriter
     private Graph Training()
     {
         Graph model = WithParameterInputs(graph.Training);
-        GraphValue[] results = [.. model.Outputs.Where(o => o.Name == graph.Loss).Concat(model.Outputs.Where(o => o.Name == graph.Scored && o.Name != graph.Loss))
-            .Concat(model.Outputs.Where(o => graph.Statistics.Any(s => s.Updated == o.Name)))];
+        GraphValue[] results = [.. graph.Training.Outputs.Take(graph.Training.Outputs.Count - trainable.Count)]; // loss, what is scored, each of several losses, running statistics
         model.Outputs.Clear();
         model.Outputs.AddRange(results);
         var flag = new TensorType(ElementType.Bool, Shape.Of([1]));
@@ -149,11 +148,13 @@ internal sealed class ArtifactWriter
         {
             Source = Path.GetFullPath(source),
             SourceSha256 = Convert.ToHexStringLower(SHA256.HashData(stream)),
-            Loss = graph.Options.Loss,
-            LossOptions = graph.Options.LossOptions,
+            Loss = graph.Terms[0].Loss,
+            LossOptions = graph.Terms[0].Options,
             LossOutput = graph.Loss,
             Scored = graph.Scored,
-            Classes = ArtifactRecord.ClassesOf(graph.Forward, graph.Scored, graph.Options),
+            Labels = graph.Terms[0].Labels ?? ArtifactNames.Labels,
+            Classes = graph.Terms[0].Classes,
+            Terms = graph.Options.Terms.Count > 0 || graph.Terms[0].Outputs.Count > 1 ? graph.Terms : null,
             Inputs = [.. graph.Forward.Inputs.Select(i => i.Name)],
             Weights = [.. graph.Trainable.Select(w => new WeightRecord(w.Name, w.Layer, w.Value.Dims, w.Value.Type))],
             Dequantized = graph.Dequantized.Count > 0 ? [.. graph.Dequantized.Select(d => d.Layer.Weight)] : null,

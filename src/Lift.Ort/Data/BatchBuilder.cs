@@ -1,3 +1,4 @@
+using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Data;
@@ -5,7 +6,8 @@ namespace Lift.Ort.Data;
 /// <summary>Lays examples under each other: right padding, masked out by attention_mask where the model has it and by −100 in the labels always.</summary>
 internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions options, int padId)
 {
-    private readonly ModelInputs model = new(inputs);
+    private readonly ModelInputs model = new(SeveralLabels.Without(inputs, options));
+    private readonly string? tokenLabels = options.Several.FirstOrDefault(c => SeveralLabels.IsPerToken(inputs, c))?.Input; // the one of several labels that stands under the tokens
 
     public Batch Build(IReadOnlyList<Example> examples)
     {
@@ -14,7 +16,9 @@ internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions
         var values = new Dictionary<string, Tensor>();
         foreach (var input in model.All.Where(i => i.Name != Batch.LabelsName)) values[input.Name] = Make(input, rows, count, length);
         bool compared = rows.Length > examples.Count;
-        AddLabels(values, compared ? examples : rows, compared ? examples.Count : count, length);
+        if (options.Several.Count == 0) AddLabels(values, model.Labels, compared ? examples : rows, compared ? examples.Count : count, length);
+        foreach (LabelColumn column in options.Several) AddLabels(values, inputs.First(i => i.Name == column.Input), rows, count, length);
+        if (options.Several.Count > 0) return new Batch(values, examples.Count, length > 0 ? rows.Sum(r => (long)r.Ids.Length) : rows.Length, examples.Count) { Rows = [.. examples.Select(r => r.Row)] };
 
         if (options.LabelsInput != Batch.LabelsName && values.TryGetValue(Batch.LabelsName, out Tensor? labels)) values[options.LabelsInput] = labels.Rename(options.LabelsInput);
         bool text = length > 0;
@@ -48,16 +52,17 @@ internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions
     }
 
     /// <summary>A row's labels stand under its tokens; those of a text of their own (a target) have a length of their own.</summary>
-    private void AddLabels(Dictionary<string, Tensor> values, IReadOnlyList<Example> rows, int count, int length)
+    private void AddLabels(Dictionary<string, Tensor> values, GraphValue? input, IReadOnlyList<Example> rows, int count, int length)
     {
-        if (rows[0].Values.ContainsKey(Batch.LabelsName)) values[Batch.LabelsName] = Stack(Batch.LabelsName, rows, count, length, model.Labels?.Type ?? TensorType.Unknown);
-        else if (rows[0].Labels.Length > 0)
+        string name = input?.Name ?? Batch.LabelsName;
+        if (rows[0].Values.ContainsKey(name)) values[name] = Stack(name, rows, count, length, input?.Type ?? TensorType.Unknown);
+        else if (rows[0].Labels.Length > 0 && (tokenLabels ?? name) == name)
         {
-            var type = model.Labels?.Type.Element is ElementType.Int32 ? ElementType.Int32 : ElementType.Int64;
-            bool own = model.HasDecoder || options.Kind == Gradients.LabelKind.Sequence;
-            values[Batch.LabelsName] = Fill(Batch.LabelsName, type, rows, count, own ? TargetDim(rows) : length, Example.Ignored, r => r.Labels.Length, (r, t) => r.Labels[t]);
+            var type = input?.Type.Element is ElementType.Int32 ? ElementType.Int32 : ElementType.Int64;
+            bool own = model.HasDecoder || options.Kind == LabelKind.Sequence || options.Several.Any(c => c.Input == name && c.Kind == LabelKind.Sequence);
+            values[name] = Fill(name, type, rows, count, own ? TargetDim(rows) : length, Example.Ignored, r => r.Labels.Length, (r, t) => r.Labels[t]);
         }
-        else if (model.Labels is not null) throw new LiftException($"Row {rows[0].Row} has no label, which the loss reads as {model.Labels.Type}; add a field 'label'.");
+        else if (input is not null) throw new LiftException($"Row {rows[0].Row} has no label, which the loss reads as {input.Type}; add a field 'label'.");
     }
 
     /// <summary>What a decoder reads: the target, one place later, behind the token that it begins with.</summary>
@@ -117,18 +122,19 @@ internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions
     }
 
     /// <summary>Values of the rows under each other; a dimension in which they differ is padded to the longest (labels with −100, everything else with 0).</summary>
-    private static Tensor Stack(string name, IReadOnlyList<Example> rows, int count, int length, TensorType wanted)
+    private Tensor Stack(string name, IReadOnlyList<Example> rows, int count, int length, TensorType wanted)
     {
         var first = rows[0].Values[name];
         int rank = first.Dims.Length;
         long[] dims = [.. Enumerable.Range(0, rank).Select(d => rows.Max(r => Of(r).Dims.Length == rank ? Of(r).Dims[d] : 0))];
-        if (rank == 1 && name != Batch.LabelsName && rows.All(r => r.Ids.Length > 0 && Of(r).Dims is [var n] && n == r.Ids.Length)) dims[0] = length; // a value per token
+        bool labels = name == Batch.LabelsName || options.Several.Any(c => c.Input == name);
+        if (rank == 1 && !labels && rows.All(r => r.Ids.Length > 0 && Of(r).Dims is [var n] && n == r.Ids.Length)) dims[0] = length; // a value per token
 
         if (rank == 3 && rows.FirstOrDefault(r => !Of(r).Dims.SequenceEqual(first.Dims)) is { } other)
             throw new LiftException($"Row {other.Row}: field '{name}' has shape {Shape.Of(Of(other).Dims)} and row {rows[0].Row} has {Shape.Of(first.Dims)}, but images of one batch have one size; give it with --image-size.");
         var result = Tensor.Empty(name, first.Type, [count, .. dims]);
-        if (name == Batch.LabelsName && first.Type is ElementType.Int64) result.AsSpan<long>().Fill(Example.Ignored);
-        if (name == Batch.LabelsName && first.Type is ElementType.Int32) result.AsSpan<int>().Fill(Example.Ignored);
+        if (labels && first.Type is ElementType.Int64) result.AsSpan<long>().Fill(Example.Ignored);
+        if (labels && first.Type is ElementType.Int32) result.AsSpan<int>().Fill(Example.Ignored);
 
         int bytes = first.Type.Bits() / 8;
         long block = dims.Aggregate(1L, (n, d) => n * d) * bytes;

@@ -14,10 +14,11 @@ public static class DataFit
     /// <exception cref="LiftException">The rows cannot be read, or name more classes than the model scores.</exception>
     public static DataOptions Of(string path, IReadOnlyList<GraphValue> inputs, DataOptions options, ModelNotes notes)
     {
+        if (options.Several.Count > 0) return Several(path, inputs, options, notes);
         var model = new ModelInputs(inputs);
         int? width = options.Classes ?? model.LabelWidth;
         options = FromNotes(options, notes, width);
-        if (RecordFile.Read(path).FirstOrDefault() is not { } first) return options;
+        if (Rows(path, options).FirstOrDefault() is not { } first) return options;
 
         bool names = options.ClassNames is null && options.Kind is not (LabelKind.NextTokens or LabelKind.Sequence or LabelKind.PairScores or LabelKind.None) && Labels(first, model, options) is not null;
         string[] columns = Columns(first, model, options);
@@ -28,7 +29,7 @@ public static class DataFit
         var classes = new SortedSet<string>(StringComparer.Ordinal);
         var found = words.ToDictionary(w => w, _ => new SortedSet<string>(StringComparer.Ordinal));
         var moments = new (double Sum, double Squares, long Count)[columns.Length];
-        foreach (DataRow row in RecordFile.Read(path).Take(options.Limit))
+        foreach (DataRow row in Rows(path, options).Take(options.Limit))
         {
             if (names) classes.UnionWith(Labels(row, model, options) ?? []);
             foreach (string word in words) if (IsWord(row, word)) found[word].Add(row.Text(word).Trim());
@@ -44,6 +45,24 @@ public static class DataFit
         if (statistics) table = table with { Mean = [.. moments.Select(m => m.Count > 0 ? m.Sum / m.Count : 0)], Deviation = [.. moments.Select(Deviation)] };
         return options with { ClassNames = names ? [.. classes] : options.ClassNames, Table = table };
     }
+
+    /// <summary>Each of several labels as if it were the only one; everything else once.</summary>
+    private static DataOptions Several(string path, IReadOnlyList<GraphValue> inputs, DataOptions options, ModelNotes notes)
+    {
+        if (Rows(path, options).FirstOrDefault() is not { } first) return options;
+        string[] fields = [.. options.Several.Select(c => SeveralLabels.FieldOf(first, c))];
+        DataOptions rest = Of(path, SeveralLabels.Without(inputs, options), options with { Several = [], OtherLabels = fields, Kind = LabelKind.None }, notes);
+        LabelColumn[] columns = [.. options.Several.Zip(fields, (column, field) =>
+        {
+            if (column.ClassNames is not null || column.Kind is LabelKind.NextTokens or LabelKind.Sequence) return column;
+            var (own, alone) = SeveralLabels.Alone(inputs, options, column, field, fields);
+            return column with { ClassNames = Of(path, own, alone with { Table = new() }, notes with { ClassNames = null }).ClassNames };
+        })];
+        return rest with { Several = columns, OtherLabels = [], Kind = options.Kind };
+    }
+
+    private static IEnumerable<DataRow> Rows(string path, DataOptions options) =>
+        options.InputFields is { } named ? RecordFile.Read(path).Select(r => ExampleMaker.Renamed(r, named)) : RecordFile.Read(path);
 
     private static DataOptions FromNotes(DataOptions options, ModelNotes notes, int? width)
     {

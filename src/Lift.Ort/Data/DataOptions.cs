@@ -54,6 +54,52 @@ public sealed record DataOptions
     internal IReadOnlyList<Onnx.GraphValue> Rename(IReadOnlyList<Onnx.GraphValue> inputs) =>
         LabelsInput == Data.Batch.LabelsName ? inputs : [.. inputs.Select(i => i.Name == LabelsInput ? i with { Name = Data.Batch.LabelsName } : i)];
 
+    /// <summary>The labels of a model with several losses, one for each that reads some; default none: a row has one label.</summary>
+    public IReadOnlyList<LabelColumn> Several { get; init; } = [];
+
+    /// <summary>The field of the rows that each of the model's inputs is read from, where its name is another; default null: none.</summary>
+    public IReadOnlyDictionary<string, string>? InputFields { get; init; }
+
+    /// <summary>Fields that other labels of the row are read from, and that are no features therefore.</summary>
+    internal IReadOnlyList<string> OtherLabels { get; init; } = [];
+
+    /// <summary>These options with what a model's losses say of labels.</summary>
+    internal DataOptions For(IReadOnlyList<ScoredTerm> terms)
+    {
+        if (terms is [var one])
+        {
+            bool causal = one.Form.Kind == LabelKind.NextTokens;
+            return this with
+            {
+                Kind = one.Form.Kind,
+                LabelRange = one.Form.Range,
+                Group = one.Rows,
+                Shifted = causal,
+                VocabularySize = causal ? (int?)one.Classes : null,
+                Classes = causal ? null : (int?)one.Classes,
+                LabelField = LabelField ?? one.Field,
+                Several = [],
+            };
+        }
+        if (LabelField is not null) throw new LiftException("--label-field names one label, but the model has several losses; name the field of each with --loss NAME:OUTPUT=FIELD when it is prepared.");
+        return this with
+        {
+            LabelsInput = Data.Batch.LabelsName,
+            Kind = null,
+            Group = 1,
+            Shifted = terms.Any(t => t.Form.Kind == LabelKind.NextTokens),
+            Several = [.. terms.Where(t => t.Labels is not null).Select(t => new LabelColumn(t.Labels!, t.Field, t.Name, t.Form.Kind)
+            {
+                Range = t.Form.Range,
+                Classes = (int?)t.Classes,
+                ClassNames = Several.FirstOrDefault(s => s.Input == t.Labels)?.ClassNames,
+            })],
+        };
+    }
+
+    /// <summary>Names of the classes that an input of labels holds, where they have some.</summary>
+    internal IReadOnlyList<string>? NamesFor(string? labels) => Several.FirstOrDefault(s => s.Input == labels) is { } own ? own.ClassNames : ClassNames;
+
     /// <summary>The fields of <see cref="LabelField"/>, none where it is not set.</summary>
     internal string[] LabelFields => Fields(LabelField);
 
@@ -76,6 +122,22 @@ public sealed record DataOptions
 
     /// <summary>How sounds become numbers; default null: the <c>preprocessor_config.json</c> beside the model, else the samples as they are.</summary>
     public AudioOptions? Audio { get; init; }
+}
+
+/// <summary>One of several labels of a row.</summary>
+/// <param name="Input">The model's input that takes it.</param>
+/// <param name="Field">Field of the row that holds it; null: the one that bears the output's name, or nearly.</param>
+/// <param name="Output">The output that is scored against it.</param>
+public sealed record LabelColumn(string Input, string? Field, string Output, LabelKind Kind)
+{
+    /// <summary>Smallest and largest number that it may be; null: any.</summary>
+    public IReadOnlyList<double>? Range { get; init; }
+
+    /// <summary>Number of classes; null where it names none.</summary>
+    public int? Classes { get; init; }
+
+    /// <summary>Names of the classes in the order of their numbers, found when a run begins; null: labels are numbers.</summary>
+    public IReadOnlyList<string>? ClassNames { get; init; }
 }
 
 /// <summary>How the columns of a table become the model's inputs.</summary>

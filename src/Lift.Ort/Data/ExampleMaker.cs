@@ -12,29 +12,48 @@ internal sealed class ExampleMaker
     private readonly DataOptions options;
     private readonly InputReader inputs;
     private readonly LabelReader labels;
+    private readonly SeveralLabels? several;
 
     public ExampleMaker(ITokenizer? tokenizer, ModelInputs model, DataOptions options)
     {
         (this.tokenizer, this.model, this.options) = (tokenizer, model, options);
         inputs = new InputReader(tokenizer, model, options);
         labels = new LabelReader(model, options);
+        if (options.Several.Count > 0) several = new SeveralLabels(tokenizer, model.All, options);
     }
 
-    public int Truncated => inputs.Truncated;
+    public int Truncated => several?.Truncated ?? inputs.Truncated;
 
     public int Skipped { get; private set; }
 
     /// <returns>Null when no label is left that the loss could count.</returns>
     public Example? Make(DataRow row)
     {
+        if (options.InputFields is { } named) row = Renamed(row, named);
         Example example = Form(row);
-        if (example.CountLabels(options.Shifted) > 0) return example;
+        if (several is not null || example.CountLabels(options.Shifted) > 0) return example;
         Skipped++;
         return null;
     }
 
-    private Example Form(DataRow row)
+    /// <summary>The row with the fields that inputs are read from under the inputs' names.</summary>
+    internal static DataRow Renamed(DataRow row, IReadOnlyDictionary<string, string> inputFields)
     {
+        var fields = row.Json.EnumerateObject().ToDictionary(p => p.Name, p => p.Value);
+        foreach (var (input, field) in inputFields)
+        {
+            if (!row.Has(field)) throw row.Error($"there is no field '{field}' (fields: {row.Fields}), which --inputs names for the model's input '{input}'.");
+            fields[input] = row.Json.GetProperty(field);
+        }
+        foreach (string moved in inputFields.Values.Where(f => !inputFields.ContainsKey(f))) fields.Remove(moved);
+        return row.With(fields);
+    }
+
+    /// <summary>A row as an example, whether or not any of its labels counts.</summary>
+    internal Example Form(DataRow row)
+    {
+        if (several is not null) return several.Make(row);
+        if (options.Kind == LabelKind.None && options.Group == 1) return inputs.Read(row);
         if (options.Group > 1) return new ComparedRows(inputs, labels, model, options).Make(row);
         if (model.HasDecoder && options.Kind == LabelKind.NextTokens)
             throw row.Error("the model writes about a source, and the causal-lm loss compares a text with itself; prepare it with --loss seq2seq.");
@@ -63,7 +82,7 @@ internal sealed class ExampleMaker
     }
 
     /// <summary>A row with one label for all of it: in a field, or in a file (pixels' classes) that the field names.</summary>
-    private Example WithLabel(DataRow row, Example example)
+    internal Example WithLabel(DataRow row, Example example)
     {
         if (labels.FieldOf(row) is { } field && row.Json.GetProperty(field) is { ValueKind: JsonValueKind.String } name && model.Labels?.Type.Rank >= 2 && MediaFile.IsKnown(name.GetString()!))
         {

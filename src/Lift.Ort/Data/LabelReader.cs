@@ -17,7 +17,8 @@ internal sealed class LabelReader(ModelInputs model, DataOptions options)
     }
 
     /// <summary>True for fields that are read as a label and so never as something else.</summary>
-    public bool IsLabel(string field) => options.LabelFields is { Length: > 0 } own ? own.Contains(field) : field == options.LabelsInput || usual.Contains(field);
+    public bool IsLabel(string field) => options.OtherLabels.Contains(field)
+        || (options.LabelFields.Length > 0 ? options.LabelFields.Contains(field) : field == options.LabelsInput || (options.OtherLabels.Count == 0 && usual.Contains(field)));
 
     /// <summary>The label of the whole row, in the element type and the shape (without the batch axis) that the loss wants.</summary>
     /// <exception cref="LiftException">It is missing, no class, or of the wrong type.</exception>

@@ -20,7 +20,7 @@ internal sealed class TableReader(ModelInputs model, DataOptions options)
     {
         if (options.Table.Features is { } named) return [.. named];
         var labels = new LabelReader(model, options);
-        string[] label = options.LabelFields.Length > 0 ? options.LabelFields : labels.FieldOf(row) is { } one ? [one] : [];
+        string[] label = options.OtherLabels.Count > 0 ? [.. options.OtherLabels] : options.LabelFields.Length > 0 ? options.LabelFields : labels.FieldOf(row) is { } one ? [one] : [];
         return [.. row.Json.EnumerateObject().Where(p => !label.Contains(p.Name) && p.Value.ValueKind is JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False && !label.Contains(p.Name)).Select(p => p.Name)];
     }
 

@@ -16,46 +16,33 @@ public sealed record TaskScore(double Loss, IReadOnlyDictionary<string, double> 
 public sealed class TaskEvaluation : IDisposable
 {
     private readonly EvaluationSession session;
-    private readonly TrainingGraphOptions options;
-    private readonly LossForm form;
-    private readonly bool probabilities;
-    private readonly long? classes;
+    private readonly Graph graph;
 
     private TaskEvaluation(Graph graph, TrainingGraphOptions options, IDevice device)
     {
-        (this.options, form) = (options, Losses.Find(options.Loss));
-        Scored = TrainingGraph.ScoredOutput(graph, options.Output, options.Loss);
-        classes = form.Classes(graph.TypeOf(Scored).Shape ?? graph.Outputs.Find(o => o.Name == Scored)?.Type.Shape, options.LossOptions);
-        probabilities = graph.Nodes.Find(n => n.Outputs.Contains(Scored))?.OpType == "Sigmoid";
-        session = EvaluationSession.Open(graph, options, device, [Scored]);
+        this.graph = graph;
+        var (_, _, terms) = TrainingGraph.WithLoss(graph, options);
+        session = EvaluationSession.Open(graph, options, device, new TermJudge(terms, Metric(new())).Outputs);
     }
 
-    /// <summary>Name of the output that is judged.</summary>
-    public string Scored { get; }
+    /// <summary>The losses, each with the outputs that it judges.</summary>
+    public IReadOnlyList<ScoredTerm> Terms => session.Terms;
 
     /// <summary>The model's inputs and the labels, for a <see cref="BatchReader"/>.</summary>
     public IReadOnlyList<GraphValue> Inputs => session.Inputs;
 
     /// <param name="path">An .onnx file.</param>
-    /// <param name="options">Which loss, over which output.</param>
-    /// <exception cref="LiftException">The file is no sound model, or the output does not fit the loss.</exception>
+    /// <param name="options">Which losses, over which outputs.</param>
+    /// <exception cref="LiftException">The file is no sound model, or an output does not fit its loss.</exception>
     public static TaskEvaluation Open(string path, TrainingGraphOptions options, IDevice device) => new(OnnxFile.Read(path), options, device);
 
-    /// <summary><paramref name="rows"/> with what model and loss say of labels.</summary>
-    public DataOptions Fit(DataOptions rows) => rows with
-    {
-        Kind = form.Kind,
-        LabelRange = form.Range,
-        Group = form.Rows(options.LossOptions),
-        Shifted = form.Kind == LabelKind.NextTokens,
-        VocabularySize = form.Kind == LabelKind.NextTokens ? (int?)classes : null,
-        Classes = form.Kind == LabelKind.NextTokens ? null : (int?)classes,
-    };
+    /// <summary><paramref name="rows"/> with what model and losses say of labels.</summary>
+    public DataOptions Fit(DataOptions rows) => rows.For(Terms);
 
     /// <summary>Judges all batches.</summary>
-    /// <param name="names">Names of the classes, where they have some.</param>
+    /// <param name="rows">How the rows were read; names of classes are in it.</param>
     /// <exception cref="LiftException">A batch does not fit the model.</exception>
-    public TaskScore Score(IEnumerable<Batch> batches, IReadOnlyList<string>? names = null)
+    public TaskScore Score(IEnumerable<Batch> batches, DataOptions? rows = null)
     {
         int examples = 0;
         long tokens = 0, labels = 0;
@@ -67,11 +54,12 @@ public sealed class TaskEvaluation : IDisposable
                 yield return batch;
             }
         }
-        var (loss, metrics) = TaskMetric.For(form, options.LossOptions, names, probabilities) is { } metric
-            ? session.Judge(Counted(), Scored, metric)
-            : (session.MeanLoss(Counted()), new Dictionary<string, double>());
+        var (loss, metrics) = new TermJudge(Terms, Metric(rows ?? new())).Judge(session, Counted());
         return labels > 0 ? new TaskScore(loss, metrics, examples, tokens, labels) : throw new LiftException("No label counts in this data set: every one is -100.");
     }
+
+    private Func<ScoredTerm, TaskMetric?> Metric(DataOptions rows) =>
+        t => TaskMetric.For(t.Form, t.Options, rows.NamesFor(t.Labels), graph.Nodes.Find(n => n.Outputs.Contains(t.Outputs[0]))?.OpType == "Sigmoid");
 
     public void Dispose() => session.Dispose();
 }

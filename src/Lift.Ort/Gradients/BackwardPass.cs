@@ -23,9 +23,9 @@ internal sealed class BackwardPass
     }
 
     /// <summary>Values on which <paramref name="output"/> depends through operators that let a gradient pass (those without a rule included).</summary>
-    public static HashSet<string> Reaching(Graph graph, string output)
+    public static HashSet<string> Reaching(Graph graph, params IEnumerable<string> output)
     {
-        var reaching = new HashSet<string> { output };
+        var reaching = new HashSet<string>(output);
         var quantized = Quantized(graph);
         foreach (Node node in graph.Nodes.AsEnumerable().Reverse())
             if (!GradientRules.IsConstant(node.Operator) && node.Outputs.Any(o => reaching.Contains(o) && !graph.Detached.Contains(o)))

@@ -44,7 +44,16 @@ public sealed record LossForm(string Name, string Summary, LabelKind Kind, IRead
     public bool NamesClasses => Kind is LabelKind.NextTokens or LabelKind.Classes or LabelKind.Sequence;
 
     /// <summary>True for losses over one embedding per row.</summary>
-    public bool Embeds => Kind is LabelKind.PairScores or LabelKind.None;
+    public bool Embeds => Kind is LabelKind.PairScores || Reads.Contains(nameof(LossOptions.Pooling));
+
+    /// <summary>Outputs that the loss can score together: those of one part each.</summary>
+    internal IReadOnlyList<int> OutputCounts => Name switch
+    {
+        "contrastive" => [1, 2, 3],
+        "cosine" => [1, 2],
+        "triplet" => [1, 3],
+        _ => [1],
+    };
 
     /// <summary>Type of the input <c>labels</c> for scores of <paramref name="scored"/>; null where the loss reads no labels.</summary>
     public TensorType? Labels(TensorType scored, LossOptions options) => Kind switch
@@ -73,10 +82,13 @@ public sealed record LossForm(string Name, string Summary, LabelKind Kind, IRead
     internal Func<LossGraph, Var> Build { get; init; } = null!;
 }
 
-/// <summary>What a loss is made of: the graph it is added to, the scores in float32, the labels where it has some.</summary>
-internal sealed record LossGraph(Graph Graph, LossForm Form, Var Scores, LossOptions Options)
+/// <summary>What a loss is made of: the graph it is added to, the scores in float32 (of all its outputs), the labels where it has some.</summary>
+/// <param name="LabelsInput">The input that takes the labels.</param>
+internal sealed record LossGraph(Graph Graph, LossForm Form, IReadOnlyList<Var> Outputs, LossOptions Options, string LabelsInput)
 {
-    public Var Labels => Graph.Var(Losses.Labels);
+    public Var Scores => Outputs[0];
+
+    public Var Labels => Graph.Var(LabelsInput);
 
     public LiftException Refuse(string wanted) => new($"The {Form.Name} loss needs an output of {wanted}, but '{Scores.Name}' is {Scores.Type}; choose another --output or --loss.");
 }

@@ -59,8 +59,12 @@ public sealed record LossOptions
     /// <summary>contrastive: rows of an example, 2 (anchor, positive; the default) or 3 (and a hard negative).</summary>
     public int Group { get; init; } = 2;
 
-    /// <summary>contrastive: true asks for each positive's anchor too and takes the mean of both losses; default false.</summary>
-    public bool Symmetric { get; init; }
+    /// <summary>contrastive: true asks for each positive's anchor too and takes the mean of both losses; default null: yes over two outputs, no over rows of one.</summary>
+    public bool? Symmetric { get; init; }
+
+    /// <summary>contrastive: name of a value of the model (an output, an initializer) that similarities are multiplied by instead of being divided by the temperature, as it is:
+    /// a learned scale. Default null: none.</summary>
+    public string? Scale { get; init; }
 
     /// <summary>contrastive, cosine, triplet: how positions become one embedding; default <see cref="Pooling.Auto"/>.</summary>
     public Pooling Pooling { get; init; }
@@ -70,6 +74,9 @@ public sealed record LossOptions
 
     /// <summary>ctc: the class that stands for no symbol; default 0.</summary>
     public int Blank { get; init; }
+
+    /// <summary>ctc: input with the number of time steps that count in each row, <c>[batch]</c>: a value of the model, or else a field of the rows. Default null: every time step counts.</summary>
+    public string? Lengths { get; init; }
 
     /// <summary>True where every option has its default.</summary>
     [System.Text.Json.Serialization.JsonIgnore]
@@ -89,11 +96,37 @@ public sealed record LossOptions
             if (Margin != plain.Margin) yield return nameof(Margin);
             if (Temperature != plain.Temperature) yield return nameof(Temperature);
             if (Group != plain.Group) yield return nameof(Group);
-            if (Symmetric) yield return nameof(Symmetric);
+            if (Symmetric == true) yield return nameof(Symmetric);
+            if (Scale is not null) yield return nameof(Scale);
             if (Pooling != plain.Pooling) yield return nameof(Pooling);
             if (Normalize is not null) yield return nameof(Normalize);
             if (Blank != plain.Blank) yield return nameof(Blank);
+            if (Lengths is not null) yield return nameof(Lengths);
         }
+    }
+
+    /// <summary>Those of the options that <paramref name="form"/> reads.</summary>
+    internal LossOptions For(LossForm form)
+    {
+        var plain = new LossOptions();
+        bool Reads(string name) => form.Reads.Contains(name);
+        return new()
+        {
+            LabelSmoothing = Reads(nameof(LabelSmoothing)) ? LabelSmoothing : plain.LabelSmoothing,
+            ClassWeights = Reads(nameof(ClassWeights)) ? ClassWeights : [],
+            ClassAxis = Reads(nameof(ClassAxis)) ? ClassAxis : plain.ClassAxis,
+            PositiveWeights = Reads(nameof(PositiveWeights)) ? PositiveWeights : [],
+            Delta = Reads(nameof(Delta)) ? Delta : plain.Delta,
+            Margin = Reads(nameof(Margin)) ? Margin : plain.Margin,
+            Temperature = Reads(nameof(Temperature)) ? Temperature : plain.Temperature,
+            Group = Reads(nameof(Group)) ? Group : plain.Group,
+            Symmetric = Reads(nameof(Symmetric)) ? Symmetric : null,
+            Scale = Reads(nameof(Scale)) ? Scale : null,
+            Pooling = Reads(nameof(Pooling)) ? Pooling : plain.Pooling,
+            Normalize = Reads(nameof(Normalize)) ? Normalize : null,
+            Blank = Reads(nameof(Blank)) ? Blank : plain.Blank,
+            Lengths = Reads(nameof(Lengths)) ? Lengths : null,
+        };
     }
 
     /// <summary>How a command spells the option: <c>--label-smoothing</c>.</summary>

@@ -9,7 +9,7 @@ public static partial class Losses
 
     /// <summary>
     /// Mean over rows of −ln p(labels) / number of labels, p summed over every way to spread the labels over the time steps with repeats and blanks. A row whose
-    /// labels do not fit into its time counts 0. The scores are [batch, time, classes] before the softmax; every time step counts.
+    /// labels do not fit into its time counts 0. The scores are [batch, time, classes] before the softmax; every time step counts, or as many of each row as <c>Lengths</c> says.
     /// </summary>
     /// <remarks>
     /// α and β, the probabilities of all beginnings and all ends, come from two Scans without a gradient; together they say how often each class stands at each
@@ -21,6 +21,8 @@ public static partial class Losses
         if (l.Scores.Shape![-1].Value is { } classes && l.Options.Blank >= classes) throw new LiftException($"--blank is {l.Options.Blank}, but '{l.Scores.Name}' has the classes 0 to {classes - 1}.");
         Graph g = l.Graph;
         Var y = g.Add("LogSoftmax", [l.Scores], n => n.With("axis", -1L)), still = y.Detach(); // [N, T, C]
+        Var? sounding = l.Options.Lengths is { } name ? Sounding(l, name) : null; // [N, T, 1]
+        if (sounding is { } within) still = within.Where(still, Silence(l)); // beyond its end a row can only be blank, with certainty: the paths' probabilities are those at its end
         Var counted = l.Labels.EqualTo(g.Scalar(Ignore, ElementType.Int64)).Not().Cast(ElementType.Int64); // [N, L]
         Var length = counted.ReduceSum([1]); // [N, 1]
         Var path = WithBlanks(l, counted); // [N, S], S = 2 L + 1: blank, label, blank, label, …, blank
@@ -42,11 +44,33 @@ public static partial class Losses
         Var possible = g.Add("Greater", [total, total.Like(Never / 2)]).Cast(ElementType.Float);
         Var share = (alpha + beta - emitted - total.Unsqueeze(0)).Exp().Transpose(1, 0, 2); // [N, T, S]
         Var occupancy = g.Add("ScatterElements", [still * 0, picks, share], n => n.With("axis", 2L).With("reduction", "add")).Detach();
+        if (sounding is { } part) occupancy *= part.Cast(ElementType.Float);
 
         Var weight = possible / g.Add("Max", [length, g.Scalar(1, ElementType.Int64)]).Cast(ElementType.Float); // [N, 1]
         Var surrogate = -(occupancy * y).ReduceSum([1, 2], keepDims: false).Unsqueeze(1);
         Var value = (-g.Add("Max", [total, total.Like(Never / 2)]) - surrogate).Detach() + surrogate;
         return MeanOfAll(value * weight);
+    }
+
+    /// <summary>True for the time steps that count: [N, T, 1].</summary>
+    private static Var Sounding(LossGraph l, string lengths)
+    {
+        Graph g = l.Graph;
+        if (!g.Inputs.Exists(i => i.Name == lengths) && !g.Initializers.ContainsKey(lengths) && !g.Nodes.Exists(n => n.Outputs.Contains(lengths)))
+        {
+            g.Inputs.Add(new(lengths, new(ElementType.Int64, l.Scores.Shape is { Rank: 3 } s ? new Shape(s[0]) : null)));
+            g.Types[lengths] = g.Inputs[^1].Type;
+        }
+        Var steps = g.Add("Range", [g.Scalar(0, ElementType.Int64), l.Scores.ShapeOf().Slice(1, 2, 0).Squeeze(0), g.Scalar(1, ElementType.Int64)]);
+        return g.Add("Less", [steps.Unsqueeze(0), g.Var(lengths).Cast(ElementType.Int64).Reshape(-1, 1)]).Unsqueeze(2);
+    }
+
+    /// <summary>ln 1 for the blank and ln 0 for everything else: [C].</summary>
+    private static Var Silence(LossGraph l)
+    {
+        Graph g = l.Graph;
+        Var classes = g.Add("Range", [g.Scalar(0, ElementType.Int64), l.Scores.ShapeOf().Slice(2, 3, 0).Squeeze(0), g.Scalar(1, ElementType.Int64)]);
+        return classes.EqualTo(g.Scalar(l.Options.Blank, ElementType.Int64)).Where(g.Scalar(0, ElementType.Float), g.Scalar(Never, ElementType.Float));
     }
 
     private static Var WithBlanks(LossGraph l, Var counted)

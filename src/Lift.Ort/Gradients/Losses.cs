@@ -24,11 +24,12 @@ public static partial class Losses
         new("bce", "each entry on its own a yes or no (labels 0 to 1); -100 is not counted", LabelKind.Values, [nameof(LossOptions.PositiveWeights)]) { Build = BinaryCrossEntropy, Range = [0, 1] },
         new("hinge", "labels -1 (or 0) and 1: max(0, margin - label x score)", LabelKind.Values, [nameof(LossOptions.Margin)]) { Build = Hinge, Range = [-1, 1] },
         new("contrastive", "rows in pairs (anchor, positive): each anchor finds its positive among all of the batch", LabelKind.None,
-            [nameof(LossOptions.Temperature), nameof(LossOptions.Group), nameof(LossOptions.Symmetric), nameof(LossOptions.Pooling), nameof(LossOptions.Normalize)]) { Build = Contrastive },
+            [nameof(LossOptions.Temperature), nameof(LossOptions.Scale), nameof(LossOptions.Group), nameof(LossOptions.Symmetric), nameof(LossOptions.Pooling), nameof(LossOptions.Normalize)]) { Build = Contrastive },
+        new("matching", "scores [batch, batch] of every row's one side with every row's other side (CLIP's logits_per_image): a row's own is right, both ways", LabelKind.None, []) { Build = Matching },
         new("cosine", "rows in pairs: (cosine of both embeddings - label)²", LabelKind.PairScores, [nameof(LossOptions.Pooling)]) { Build = CosineRegression, Range = [-1, 1] },
         new("triplet", "rows in threes (anchor, positive, negative): max(0, distance to positive - distance to negative + margin)", LabelKind.None,
             [nameof(LossOptions.Margin), nameof(LossOptions.Pooling), nameof(LossOptions.Normalize)]) { Build = Triplet },
-        new("ctc", "symbols in order, their places in time unknown (speech); labels -100 after the end", LabelKind.Sequence, [nameof(LossOptions.Blank)]) { Build = Ctc },
+        new("ctc", "symbols in order, their places in time unknown (speech); labels -100 after the end", LabelKind.Sequence, [nameof(LossOptions.Blank), nameof(LossOptions.Lengths)]) { Build = Ctc },
     }.ToDictionary(l => l.Name);
 
     /// <summary>The names of all losses.</summary>
@@ -45,13 +46,14 @@ public static partial class Losses
         string all = string.Join(", ", Names);
         string[] several = name.Split([',', '+', ' '], StringSplitOptions.RemoveEmptyEntries);
         throw new LiftException(several.Length > 1 && several.All(table.ContainsKey)
-            ? $"A model is trained for one loss over one output, but '{name}' asks for {several.Length}; name one of them with --loss and its output with --output."
+            ? $"One --loss names one loss, but '{name}' asks for {several.Length}; give each its own, with its output: --loss {several[0]}:OUTPUT --loss {several[1]}:OUTPUT."
             : $"There is no loss '{name}'; losses are: {all}.");
     }
 
-    /// <summary>Adds the input <c>labels</c>, where the loss reads labels, and the loss over <paramref name="scored"/>; returns the loss.</summary>
-    /// <exception cref="LiftException">No loss has this name, an option is wrong or not the loss's, the model has an input <c>labels</c> already, or the output does not fit the loss.</exception>
-    public static Var Add(string name, LossOptions options, Graph graph, Var scored)
+    /// <summary>Adds the input for the labels, where the loss reads some, and the loss over <paramref name="scored"/>; returns the loss.</summary>
+    /// <param name="labels">Name of the labels' input.</param>
+    /// <exception cref="LiftException">No loss has this name, an option is wrong or not the loss's, the model has a value of the labels' name already, or the output does not fit the loss.</exception>
+    public static Var Add(string name, LossOptions options, Graph graph, IReadOnlyList<Var> scored, string labels = Labels)
     {
         LossForm form = Find(name);
         options.Check();
@@ -59,14 +61,44 @@ public static partial class Losses
         {
             throw new LiftException($"The {name} loss does not read {LossOptions.Spell(idle)}; leave it out{(form.Reads.Count > 0 ? $" (it reads: {string.Join(", ", form.Reads.Select(LossOptions.Spell))})" : "")}.");
         }
-        if (form.Labels(scored.Type, options) is { } type)
+        if (!form.OutputCounts.Contains(scored.Count))
+            throw new LiftException($"The {name} loss scores {string.Join(" or ", form.OutputCounts)} {(form.OutputCounts is [1] ? "output" : "outputs")}, but {scored.Count} are named ({string.Join(", ", scored.Select(s => s.Name))}); give each output its own --loss NAME:OUTPUT.");
+        if (form.Labels(scored[0].Type, options) is { } type)
         {
-            if (graph.Inputs.Any(i => i.Name == Labels) || graph.Initializers.ContainsKey(Labels) || graph.Nodes.Any(n => n.Outputs.Contains(Labels)))
-                throw new LiftException("The model has a value 'labels' already, the name of the input that the loss adds; export it without labels, or rename that value.");
-            graph.Inputs.Add(new(Labels, type));
-            graph.Types[Labels] = type;
+            if (graph.Inputs.Any(i => i.Name == labels) || graph.Initializers.ContainsKey(labels) || graph.Nodes.Any(n => n.Outputs.Contains(labels)))
+                throw new LiftException($"The model has a value '{labels}' already, the name of the input that the loss adds; export it without labels, or rename that value.");
+            graph.Inputs.Add(new(labels, type));
+            graph.Types[labels] = type;
         }
-        return form.Build(new(graph, form, scored.Cast(ElementType.Float), options));
+        return form.Build(new(graph, form, [.. scored.Select(s => s.Cast(ElementType.Float))], options, labels));
+    }
+
+    /// <summary>Adds all losses and their weighted sum.</summary>
+    /// <returns>The sum, and each loss as it stands in the graph; <see cref="ScoredTerm.Value"/> is no output yet.</returns>
+    /// <exception cref="LiftException">See <see cref="Add"/>.</exception>
+    internal static (Var Loss, IReadOnlyList<ScoredTerm> Terms) AddAll(IReadOnlyList<LossTerm> terms, Graph graph, Func<LossTerm, IReadOnlyList<string>> outputs)
+    {
+        var added = new List<ScoredTerm>();
+        Var? sum = null;
+        foreach (LossTerm term in terms)
+        {
+            LossForm form = Find(term.Loss);
+            IReadOnlyList<string> names = outputs(term);
+            if (terms.Count > 1 && names.Count == 1 && form.Rows(term.Options) > 1)
+                throw new LiftException($"The {term.Loss} loss over '{names[0]}' compares rows of a batch with each other and cannot stand beside another loss; name an output for each part ({term.Loss}:OUTPUT,OUTPUT), or leave the others out.");
+            string labels = Labels;
+            for (int i = 1; terms.Count > 1 && (labels == Labels || added.Exists(a => a.Labels == labels)); i++) labels = $"{Labels}_{names[0]}{(i > 1 ? $"_{i}" : "")}";
+            Var[] scored = [.. names.Select(graph.Var)];
+            long? classes = form.Classes(scored[0].Shape, term.Options);
+            Var value = Add(term.Loss, term.Options, graph, scored, labels);
+            added.Add(new(term.Loss, names, graph.Inputs.Any(i => i.Name == labels) && form.Labels(scored[0].Type, term.Options) is not null ? labels : null, value.Name)
+            {
+                Field = term.Field, Weight = term.Weight, Options = term.Options, Classes = classes,
+            });
+            Var part = term.Weight == 1 ? value : value * term.Weight;
+            sum = sum is null ? part : sum + part;
+        }
+        return (sum!, added);
     }
 
     private static Var MeanOfAll(Var x) => x.Reshape(-1).ReduceMean([0], keepDims: false);

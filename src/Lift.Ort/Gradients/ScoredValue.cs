@@ -13,7 +13,7 @@ internal static class ScoredValue
     public static string? Find(Graph graph, string? name, string? loss)
     {
         if (name is not null) return Named(graph, name);
-        string[] usual = loss is not null && Losses.Find(loss).Embeds ? Losses.EmbeddingOutputs : ["logits"];
+        string[] usual = loss is not null && Losses.Find(loss).Embeds ? Losses.EmbeddingOutputs : loss == "matching" ? ["logits_per_image", "logits_per_text", "similarity", "logits"] : ["logits"];
         GraphValue? found = graph.Outputs.Find(o => usual.Contains(o.Name)) ?? graph.Outputs.Find(o => IsFloat(graph, o));
         return found?.Name ?? graph.Outputs.Select(o => BehindZipMap(graph, o.Name)).FirstOrDefault(s => s is not null);
     }

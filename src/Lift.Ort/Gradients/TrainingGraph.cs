@@ -15,6 +15,9 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
     /// <summary>Quantized matrices of the source that are float weights here.</summary>
     public IReadOnlyList<DequantizedWeight> Dequantized { get; private init; } = [];
 
+    /// <summary>The losses whose weighted sum <see cref="Loss"/> is; each value of several is an output too.</summary>
+    public IReadOnlyList<ScoredTerm> Terms { get; private init; } = [];
+
     /// <summary>Running statistics that each batch renews; each is an output of <see cref="Training"/> too. None where BatchNormalization is in inference form.</summary>
     public IReadOnlyList<RunningStatistic> Statistics { get; private init; } = [];
 
@@ -32,42 +35,52 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
         (source, IReadOnlyList<DequantizedWeight> dequantized) = Dequantization.Apply(source, options.Dequantize);
         source = LoweredGraph.Of(source);
         if (options.Raise) source = RaisedGraph.Of(source);
-        var trainable = Choose(source, ScoredOutput(source, options.Output, options.Loss), options);
-        var (forward, loss, scored) = AddLoss(source, options);
+        var trainable = Choose(source, ScoredOutputs(source, options), options);
+        var (forward, loss, terms) = AddLoss(source, options);
+        string scored = terms[0].Outputs[0];
 
         Graph training = forward.Clone();
         IReadOnlyList<RunningStatistic> statistics = BatchStatistics.ForTraining(training);
         BatchStatistics.ForEvaluation(forward);
         var gradients = BackwardPass.Run(training, loss, [.. trainable.Select(w => w.Name)]);
         trainable = [.. trainable.Where(w => gradients.ContainsKey(w.Name))];
-        if (trainable.Count == 0) throw new LiftException($"The loss over '{scored}' does not depend on any of the chosen weights; choose others with --train, or another --output.");
+        if (trainable.Count == 0) throw new LiftException($"The loss over '{string.Join("', '", terms.SelectMany(t => t.Outputs))}' does not depend on any of the chosen weights; choose others with --train, or another --output.");
         Rename(training, [.. trainable.Select(w => (gradients[w.Name].Cast(ElementType.Float).Name, GradientOf(w.Name)))]);
         training.Outputs.AddRange(statistics.Select(s => new GraphValue(s.Updated, training.TypeOf(s.Name))));
         training.Outputs.AddRange(trainable.Select(w => new GraphValue(GradientOf(w.Name), new(ElementType.Float, Shape.Of(w.Value.Dims)))));
         Prune.Run(training);
-        return new(forward, training, loss, scored, trainable, options) { Dequantized = dequantized, Statistics = statistics };
+        return new(forward, training, loss, scored, trainable, options) { Dequantized = dequantized, Statistics = statistics, Terms = terms };
     }
 
     /// <summary>Adds the loss to a copy of <paramref name="source"/>; no weight is chosen and nothing is differentiated.</summary>
-    /// <returns>The copy, with the outputs loss and scored, and their names.</returns>
-    /// <exception cref="LiftException">The output does not exist or does not fit the loss.</exception>
-    public static (Graph Forward, string Loss, string Scored) WithLoss(Graph source, TrainingGraphOptions options)
+    /// <returns>The copy, whose outputs are the loss, what is scored, and each of several losses; the loss's name and its terms.</returns>
+    /// <exception cref="LiftException">An output does not exist or does not fit its loss.</exception>
+    public static (Graph Forward, string Loss, IReadOnlyList<ScoredTerm> Terms) WithLoss(Graph source, TrainingGraphOptions options)
     {
         var result = AddLoss(source, options);
         BatchStatistics.ForEvaluation(result.Forward);
         return result;
     }
 
-    private static (Graph Forward, string Loss, string Scored) AddLoss(Graph source, TrainingGraphOptions options)
+    private static (Graph Forward, string Loss, IReadOnlyList<ScoredTerm> Terms) AddLoss(Graph source, TrainingGraphOptions options)
     {
         Graph forward = LoweredGraph.Of(source);
         BatchStatistics.Choose(forward, options.BatchNorm);
         forward.Domains["com.microsoft"] = 1; // ONNX Runtime fuses transposes into its own FusedMatMul, which a model without this import could not hold
-        string scored = ScoredOutput(forward, options.Output, options.Loss);
-        string loss = AddLoss(forward, scored, options);
+        var (loss, terms) = AddLosses(forward, options);
         Prune.Run(forward);
-        return (forward, loss, scored);
+        return (forward, loss, terms);
     }
+
+    /// <summary>The values to score for a loss, see <see cref="ScoredOutput"/>; for contrastive losses both outputs of a model with two towers.</summary>
+    internal static IReadOnlyList<string> ScoredOutputs(Graph graph, LossTerm term) =>
+        term.Outputs.Count > 0 ? [.. term.Outputs.Select(o => ScoredOutput(graph, o, term.Loss))]
+        : term.Loss == "contrastive" && Losses.Towers(graph) is { } both ? both
+        : [ScoredOutput(graph, null, term.Loss)];
+
+    /// <summary>All values that the losses of <paramref name="options"/> read.</summary>
+    private static string[] ScoredOutputs(Graph graph, TrainingGraphOptions options) =>
+        [.. options.AllTerms.SelectMany(t => ScoredOutputs(graph, t)).Concat(options.AllTerms.Select(t => t.Options.Scale).OfType<string>()).Distinct()];
 
     /// <summary>
     /// The value to score: the one named (an output, or any float value inside the graph), else <c>logits</c> (for losses over embeddings an output of a usual
@@ -78,11 +91,13 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
         ScoredValue.Find(graph, name, loss) ?? throw new LiftException($"The model has no float output to score; its outputs are: {ScoredValue.All(graph)}.");
 
     /// <summary>The weights that <paramref name="options"/> choose, in file order; each has a differentiable path to the scored output.</summary>
-    public static IReadOnlyList<CatalogWeight> Choose(Graph graph, string scored, TrainingGraphOptions options)
+    public static IReadOnlyList<CatalogWeight> Choose(Graph graph, string scored, TrainingGraphOptions options) => Choose(graph, [scored], options);
+
+    private static IReadOnlyList<CatalogWeight> Choose(Graph graph, string[] scored, TrainingGraphOptions options)
     {
         graph = LoweredGraph.Of(graph);
         var reaching = BackwardPass.Reaching(graph, scored);
-        var all = WeightCatalog.Find(graph, scored).Where(w => reaching.Contains(w.Name)).ToList();
+        var all = WeightCatalog.FindFor(graph, scored).Where(w => reaching.Contains(w.Name)).ToList();
         var freeze = Patterns(options.Freeze, "--freeze", all);
         var train = Patterns(options.Train, "--train", all);
         var chosen = all.Where(w => w.Kind != WeightKind.Statistics && !freeze.Any(g => Matches(g, w)) && (train.Count > 0 ? train.Any(g => Matches(g, w)) : w.IsLiftDefault)).ToList();
@@ -104,17 +119,23 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
         return globs;
     }
 
-    private static string AddLoss(Graph graph, string scored, TrainingGraphOptions options)
+    private static (string Loss, IReadOnlyList<ScoredTerm> Terms) AddLosses(Graph graph, TrainingGraphOptions options)
     {
-        TensorType scoredType = graph.Outputs.Find(o => o.Name == scored)?.Type ?? graph.TypeOf(scored);
-        if (graph.TypeOf(scored).Shape is null && scoredType.Shape is not null) graph.Types[scored] = scoredType; // what the file declares, where nothing was inferred
-        Var loss = Losses.Add(options.Loss, options.LossOptions, graph, graph.Var(scored));
+        IReadOnlyList<LossTerm> asked = options.AllTerms;
+        string[] outputs = [.. asked.SelectMany(t => ScoredOutputs(graph, t)).Distinct()];
+        var declared = outputs.ToDictionary(o => o, o => graph.Outputs.Find(v => v.Name == o)?.Type ?? graph.TypeOf(o));
+        foreach (string output in outputs)
+            if (graph.TypeOf(output).Shape is null && declared[output].Shape is not null) graph.Types[output] = declared[output]; // what the file declares, where nothing was inferred
+        var (loss, terms) = Losses.AddAll(asked, graph, t => ScoredOutputs(graph, t));
         string name = graph.NewName("loss");
-        Rename(graph, [(loss.Name, name)]);
+        bool several = terms.Count > 1 || terms[0].Value != loss.Name;
+        ScoredTerm[] named = [.. terms.Select(t => t with { Value = several ? graph.NewName($"loss_{t.Outputs[0]}") : name })];
+        Rename(graph, [(loss.Name, name), .. several ? terms.Zip(named, (t, n) => (t.Value, n.Value)) : []]);
         graph.Outputs.Clear();
         graph.Outputs.Add(new(name, new(ElementType.Float, Shape.Scalar)));
-        graph.Outputs.Add(new(scored, scoredType.Shape is null ? graph.TypeOf(scored) : scoredType));
-        return name;
+        graph.Outputs.AddRange(outputs.Select(o => new GraphValue(o, declared[o].Shape is null ? graph.TypeOf(o) : declared[o])));
+        if (several) graph.Outputs.AddRange(named.Select(t => new GraphValue(t.Value, new(ElementType.Float, Shape.Scalar))));
+        return (name, named);
     }
 
     /// <summary>Gives values new names: at their producer where nothing else uses them, by a copy otherwise.</summary>

@@ -12,6 +12,12 @@ public sealed record TrainingGraphOptions
     /// <summary>The output that is scored; default: <c>logits</c>, else the first float output.</summary>
     public string? Output { get; init; }
 
+    /// <summary>Several losses, or one over several outputs; where some are given, <see cref="Loss"/>, <see cref="LossOptions"/> and <see cref="Output"/> are not read. Default none.</summary>
+    public IReadOnlyList<LossTerm> Terms { get; init; } = [];
+
+    /// <summary>The losses that are asked for, one way or the other.</summary>
+    internal IReadOnlyList<LossTerm> AllTerms => Terms.Count > 0 ? Terms : [new(Loss) { Outputs = Output is null ? [] : [Output], Options = LossOptions }];
+
     /// <summary>Patterns over initializer and layer names; a match is trained. Default: LIFT's choice, the matrices of attention and MLP layers.
     /// <c>*</c> alone means every float initializer on a differentiable path, running statistics excepted.</summary>
     public IReadOnlyList<string> Train { get; init; } = [];

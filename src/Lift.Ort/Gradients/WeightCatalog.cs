@@ -24,7 +24,10 @@ public static partial class WeightCatalog
 
     /// <summary>Lists every float initializer with at least one element that the graph uses, in file order. Constant nodes count only in a model that keeps all its matrices in them.</summary>
     /// <param name="scored">The output that is scored: the matrix it comes from is the head. Null: no head is looked for.</param>
-    public static IReadOnlyList<CatalogWeight> Find(Graph graph, string? scored)
+    public static IReadOnlyList<CatalogWeight> Find(Graph graph, string? scored) => FindFor(graph, scored is null ? [] : [scored]);
+
+    /// <summary>The same for several outputs: each has a head.</summary>
+    internal static IReadOnlyList<CatalogWeight> FindFor(Graph graph, IReadOnlyList<string> scored)
     {
         var consumers = new Dictionary<string, List<(Node Node, int Index)>>();
         foreach (Node node in graph.Nodes)
@@ -33,7 +36,7 @@ public static partial class WeightCatalog
             foreach (string name in node.Captured) Use(name, node, int.MaxValue);
         }
         bool constants = !graph.Initializers.Values.Any(t => t.Type.IsFloat() && t.Dims.Length > 1 && !graph.Constants.Contains(t.Name) && !graph.Buffers.Contains(t.Name));
-        var heads = scored is null ? [] : Heads(graph, scored);
+        HashSet<Node> heads = [.. scored.SelectMany(s => Heads(graph, s))];
         return [.. graph.Initializers.Values.Where(t => t.Type.IsFloat() && t.Count > 0 && (constants || !graph.Constants.Contains(t.Name)) && !graph.Buffers.Contains(t.Name) && consumers.TryGetValue(t.Name, out var uses) && !uses.TrueForAll(u => IsExponent(u) || IsParameterOfQuantization(u)) && !IsNumber(t)).Select(t => Describe(t, consumers, heads))];
 
         // x² is a formula, not a weight; training its 2 would ask for the logarithm of x.

@@ -1,4 +1,5 @@
 using Lift.Ort.Artifacts;
+using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Sessions;
@@ -21,7 +22,9 @@ internal sealed class BatchCheck(IReadOnlyList<GraphValue> inputs, ArtifactRecor
             if (input.Type.Shape is { } shape) CheckShape(input, shape, value, symbols);
         }
         if (record.RowsPerExample is > 1 and var rows) CheckGroups(batch, rows);
-        if (record.Classes is { } classes && batch.TryGetValue(record.Labels, out Tensor? labels) && labels.Type == ElementType.Int64) CheckLabels(labels, classes);
+        if (record.Terms is null && record.Classes is { } classes) CheckLabels(batch, record.Labels, classes);
+        foreach (ScoredTerm term in record.Terms ?? [])
+            if (term is { Labels: { } name, Classes: { } count }) CheckLabels(batch, name, count);
     }
 
     private static void CheckShape(GraphValue input, Shape shape, Tensor value, Dictionary<string, (string Input, long Size)> symbols)
@@ -46,14 +49,15 @@ internal sealed class BatchCheck(IReadOnlyList<GraphValue> inputs, ArtifactRecor
             throw new LiftException($"The batch has {labels.Count} labels for {count} rows; the {record.Loss} loss reads one for {rows} rows.");
     }
 
-    private static void CheckLabels(Tensor labels, long classes)
+    private static void CheckLabels(IReadOnlyDictionary<string, Tensor> batch, string name, long classes)
     {
+        if (!batch.TryGetValue(name, out Tensor? labels) || labels.Type != ElementType.Int64) return;
         ReadOnlySpan<long> values = labels.AsSpan<long>();
         long row = labels.Dims.Length > 1 ? labels.Count / Math.Max(1, labels.Dims[0]) : 1;
         for (int i = 0; i < values.Length; i++)
         {
             if ((values[i] < 0 || values[i] >= classes) && values[i] != Ignored)
-                throw new LiftException($"Label {values[i]} in row {i / row}, place {i % row} of the batch is no class: labels are 0 to {classes - 1}, or {Ignored} for places that do not count.");
+                throw new LiftException($"Label {values[i]} in row {i / row}, place {i % row} of the batch is no class{(name == ArtifactNames.Labels ? "" : $" ({name})")}: labels are 0 to {classes - 1}, or {Ignored} for places that do not count.");
         }
     }
 }

@@ -4,7 +4,6 @@ using Lift.Ort.Devices;
 using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
 using Lift.Ort.Onnx.Writing;
-using Lift.Ort.Sessions.Metrics;
 
 namespace Lift.Ort.Sessions;
 
@@ -54,7 +53,7 @@ public sealed unsafe class EvaluationSession : IDisposable
     public static EvaluationSession Open(ArtifactFolder folder, IDevice device, IReadOnlyList<SessionWeight>? weights = null, IReadOnlyCollection<string>? outputs = null)
     {
         ModelProto eval = folder.EvalModel ?? throw new LiftException($"'{folder.Directory}' holds no {ArtifactNames.EvalModel}; prepare the model again.");
-        return new(eval, folder.Record, folder.Parameters, device, $"eval model of '{folder.Directory}'", weights ?? [], outputs ?? []);
+        return new(eval, folder.Record, folder.Parameters, device, $"eval model of '{folder.Directory}'", weights ?? [], outputs ?? []) { Terms = folder.Record.AllTerms };
     }
 
     /// <summary>Opens any model with a loss added; its weights stay where the file is mapped.</summary>
@@ -64,11 +63,14 @@ public sealed unsafe class EvaluationSession : IDisposable
     /// <exception cref="LiftException">The output does not exist or does not fit the loss.</exception>
     public static EvaluationSession Open(Graph model, TrainingGraphOptions loss, IDevice device, IReadOnlyCollection<string>? outputs = null)
     {
-        var (forward, lossName, scored) = TrainingGraph.WithLoss(model, loss);
+        var (forward, lossName, terms) = TrainingGraph.WithLoss(model, loss);
         var parameters = forward.Initializers.Values.Where(ArtifactWriter.IsParameter).ToDictionary(t => t.Name);
-        var record = new ArtifactRecord { Loss = loss.Loss, LossOptions = loss.LossOptions, LossOutput = lossName, Scored = scored, Classes = ArtifactRecord.ClassesOf(forward, scored, loss) };
-        return new(GraphWriter.ToModel(ArtifactWriter.WithInputs(forward, parameters.Values)), record, parameters, device, $"model with its loss over '{scored}'", [], outputs ?? []);
+        var record = new ArtifactRecord { Loss = terms[0].Loss, LossOutput = lossName, Terms = terms };
+        return new(GraphWriter.ToModel(ArtifactWriter.WithInputs(forward, parameters.Values)), record, parameters, device, $"model with its loss over '{string.Join("', '", terms.SelectMany(t => t.Outputs))}'", [], outputs ?? []) { Terms = terms };
     }
+
+    /// <summary>The losses, as they stand in the graph.</summary>
+    public IReadOnlyList<ScoredTerm> Terms { get; private init; } = [];
 
     /// <summary>The user inputs that a batch must give.</summary>
     public IReadOnlyList<GraphValue> Inputs => inputs;
@@ -91,22 +93,6 @@ public sealed unsafe class EvaluationSession : IDisposable
 
     /// <summary>The mean loss over all labels of the batches: each batch counts by its labels. NaN where there are none.</summary>
     public double MeanLoss(IEnumerable<Batch> batches) => MeanLoss(batches.Select(b => (b.Values, (double)b.LabelTokens)));
-
-    /// <summary>The mean loss, as <see cref="MeanLoss(IEnumerable{Batch})"/>, and metrics over the same batches; needs the scored output among the outputs asked for.</summary>
-    /// <param name="scored">Name of the output that is judged.</param>
-    public (double Loss, IReadOnlyDictionary<string, double> Metrics) Judge(IEnumerable<Batch> batches, string scored, TaskMetric metric)
-    {
-        double total = 0, weight = 0;
-        foreach (Batch batch in batches)
-        {
-            var (value, values) = Run(batch.Values);
-            metric.Add(batch, new(values[scored].ToFloats(), values[scored].Dims));
-            if (batch.LabelTokens == 0) continue;
-            total += batch.LabelTokens * (double)value;
-            weight += batch.LabelTokens;
-        }
-        return (total / weight, metric.Result());
-    }
 
     /// <summary>The weighted mean of the batches' losses; weights such as label counts make it the loss of one large batch.</summary>
     public double MeanLoss(IEnumerable<(IReadOnlyDictionary<string, Tensor> Batch, double Weight)> batches)

@@ -1,7 +1,6 @@
 using Lift.Ort.Artifacts;
 using Lift.Ort.Data;
 using Lift.Ort.Devices;
-using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
 using Lift.Ort.Sessions;
 using Lift.Ort.Sessions.Metrics;
@@ -13,25 +12,21 @@ internal sealed class RunValidation : IDisposable
 {
     private readonly EvaluationSession session;
     private readonly Func<IEnumerable<Batch>> rows;
-    private readonly Func<TaskMetric?> metric;
-    private readonly string? scored;
+    private readonly TermJudge judge;
 
     /// <param name="weights">The weights under training, as they are at each measurement.</param>
     /// <param name="rows">All batches of the held-out rows, from the first.</param>
-    /// <param name="names">Names of the classes, where they have some.</param>
-    public RunValidation(ArtifactFolder artifacts, IDevice device, IReadOnlyList<SessionWeight> weights, Func<IEnumerable<Batch>> rows, IReadOnlyList<string>? names)
+    /// <param name="options">How the rows are read; names of classes are in it.</param>
+    public RunValidation(ArtifactFolder artifacts, IDevice device, IReadOnlyList<SessionWeight> weights, Func<IEnumerable<Batch>> rows, DataOptions options)
     {
         this.rows = rows;
-        ArtifactRecord record = artifacts.Record;
-        LossForm? form = record.Loss is { } loss ? Losses.Find(loss) : null;
-        bool probabilities = record.Scored is not null && MadeBy(artifacts.EvalModel, record.Scored) == "Sigmoid";
-        metric = () => form is null ? null : TaskMetric.For(form, record.LossOptions, names, probabilities);
-        scored = form is { Kind: LabelKind.Sequence, Name: "seq2seq" } || metric() is null ? null : record.Scored; // a vocabulary's scores are too many to read back
-        session = EvaluationSession.Open(artifacts, device, weights, scored is null ? null : [scored]);
+        judge = new TermJudge(artifacts.Record.AllTerms, t => t.Loss == "seq2seq" ? null // a vocabulary's scores are too many to read back
+            : TaskMetric.For(t.Form, t.Options, options.NamesFor(t.Labels), t.Outputs.Any(o => MadeBy(artifacts.EvalModel, o) == "Sigmoid")));
+        session = EvaluationSession.Open(artifacts, device, weights, judge.HasMetrics ? judge.Outputs : null);
     }
 
     public (double Loss, IReadOnlyDictionary<string, double>? Metrics) Measure() =>
-        scored is not null && metric() is { } judge ? session.Judge(rows(), scored, judge) : (session.MeanLoss(rows()), null);
+        judge.HasMetrics ? judge.Judge(session, rows()) : (session.MeanLoss(rows()), null);
 
     public void Dispose() => session.Dispose();
 

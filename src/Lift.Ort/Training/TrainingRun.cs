@@ -113,7 +113,7 @@ public sealed class TrainingRun : IDisposable
             if (settings.Validation is null) return new(artifacts, session, null, new Trainer(session, device, batches, settings.Training), (data.Truncated, data.Skipped), rows, encoder);
 
             BatchReader held = BatchReader.Open(settings.Validation, tokenizer, inputs, rows with { Shuffle = false });
-            var validation = new RunValidation(artifacts, device, [.. session.Weights, .. session.Statistics], () => encoder is null ? held.Epoch() : held.Epoch().Select(encoder.Encode), rows.ClassNames);
+            var validation = new RunValidation(artifacts, device, [.. session.Weights, .. session.Statistics], () => encoder is null ? held.Epoch() : held.Epoch().Select(encoder.Encode), rows);
             return new(artifacts, session, validation, new Trainer(session, device, batches, settings.Training) { Validation = validation.Measure }, (data.Truncated, data.Skipped), rows, encoder);
         }
         catch
@@ -127,19 +127,10 @@ public sealed class TrainingRun : IDisposable
     /// <summary>What the prepared model says of labels: shifted or not, how many ids or classes there are.</summary>
     private static DataOptions ForModel(DataOptions rows, ArtifactRecord record, IReadOnlyList<GraphValue> inputs)
     {
-        LossForm? form = record.Loss is { } name ? Losses.Find(name) : null;
-        bool causal = form is null or { Kind: LabelKind.NextTokens };
-        if (form is null && inputs.Any(i => i.Name == record.Labels && i.Type.Rank is 0 or 1)) causal = false; // another program's: one class for a row
-        return rows with
-        {
-            LabelsInput = record.Labels,
-            Kind = form?.Kind,
-            LabelRange = form?.Range,
-            Group = record.RowsPerExample,
-            Shifted = causal,
-            VocabularySize = causal ? (int?)record.Classes : null,
-            Classes = causal ? null : (int?)record.Classes,
-        };
+        rows = rows with { LabelsInput = record.Labels };
+        if (record.Loss is not null) return rows.For(record.AllTerms);
+        bool causal = !inputs.Any(i => i.Name == record.Labels && i.Type.Rank is 0 or 1); // another program's: one class for a row
+        return rows with { Kind = null, LabelRange = null, Group = 1, Shifted = causal, VocabularySize = causal ? (int?)record.Classes : null, Classes = causal ? null : (int?)record.Classes };
     }
 
     private sealed record Parts(ArtifactFolder Artifacts, TrainingSession Session, RunValidation? Validation, Trainer Trainer, (int, int) Rows, DataOptions Fitted, SourceEncoder? Encoder);

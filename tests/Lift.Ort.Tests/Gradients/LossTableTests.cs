@@ -77,7 +77,7 @@ public sealed class LossTableTests
     public void Options_of_other_losses_and_numbers_out_of_range_are_refused()
     {
         StringAssert.Contains(Refused("mse", new() { LabelSmoothing = 0.1 }, 2, 3), "The mse loss does not read --label-smoothing");
-        StringAssert.Contains(Refused("contrastive", new() { Delta = 2 }, 2, 3), "it reads: --temperature, --group, --symmetric, --pooling, --normalize");
+        StringAssert.Contains(Refused("contrastive", new() { Delta = 2 }, 2, 3), "it reads: --temperature, --scale, --group, --symmetric, --pooling, --normalize");
         StringAssert.Contains(Refused("cross-entropy", new() { LabelSmoothing = 1.5, ClassWeights = [-1] }, 2, 3), "--label-smoothing is 1.5; give 0 to below 1. --class-weights is -1");
         StringAssert.Contains(Refused("cross-entropy", new() { ClassWeights = [1, 2] }, 2, 3), "--class-weights has 2 numbers, but 'scores' float[2, 3] has 3 classes");
         StringAssert.Contains(Refused("bce", new() { PositiveWeights = [1, 2] }, 2, 3), "--positive-weights has 2 numbers");

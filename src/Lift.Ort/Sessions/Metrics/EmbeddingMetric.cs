@@ -15,24 +15,27 @@ internal sealed class EmbeddingMetric(LossForm form, LossOptions options) : Task
     private readonly List<double> cosines = [], labels = [];
     private long nearer, threes;
 
-    public override void Add(Batch batch, Scores scores)
+    public override void Add(Batch batch, Scores scores) => AddAll(batch, [scores]);
+
+    public override void AddAll(Batch batch, IReadOnlyList<Scores> scores)
     {
-        float[][] rows = Pool(batch, scores, options);
-        int group = form.Rows(options);
-        for (int i = 0; i + group <= rows.Length; i += group)
+        float[][][] outputs = [.. scores.Select(s => Pool(batch, s, options))];
+        int group = outputs.Length > 1 ? outputs.Length : form.Rows(options), count = outputs.Length > 1 ? outputs[0].Length : outputs[0].Length / group;
+        float[] Part(int example, int part) => outputs.Length > 1 ? outputs[part][example] : outputs[0][(example * group) + part];
+        for (int i = 0; i < count; i++)
         {
             if (form.Name == "triplet")
             {
                 bool unit = options.Normalize == true;
                 threes++;
-                if (Distance(rows[i], rows[i + 1], unit) < Distance(rows[i], rows[i + 2], unit)) nearer++;
+                if (Distance(Part(i, 0), Part(i, 1), unit) < Distance(Part(i, 0), Part(i, 2), unit)) nearer++;
             }
-            else if (form.Name == "cosine") cosines.Add(Dot(Unit(rows[i]), Unit(rows[i + 1])));
+            else if (form.Name == "cosine") cosines.Add(Dot(Unit(Part(i, 0)), Unit(Part(i, 1))));
             else
             {
                 bool unit = options.Normalize ?? true;
-                anchors.Add(unit ? Unit(rows[i]) : rows[i]);
-                positives.Add(unit ? Unit(rows[i + 1]) : rows[i + 1]);
+                anchors.Add(unit ? Unit(Part(i, 0)) : Part(i, 0));
+                positives.Add(unit ? Unit(Part(i, 1)) : Part(i, 1));
             }
         }
         if (form.Name == "cosine") labels.AddRange(batch.Labels.ToFloats().Select(l => (double)l));
@@ -45,7 +48,7 @@ internal sealed class EmbeddingMetric(LossForm form, LossOptions options) : Task
         if (scores.Dims.Length == 2) return [.. Enumerable.Range(0, count).Select(r => scores.Values.AsSpan(r * width, width).ToArray())];
 
         int length = (int)scores.Dims[1];
-        long[]? mask = batch.Values.GetValueOrDefault("attention_mask")?.ToLongs();
+        long[]? mask = (batch.Values.GetValueOrDefault("attention_mask") ?? batch.Values.FirstOrDefault(v => v.Key.Contains("mask") && v.Value.Dims.SequenceEqual([count, length])).Value)?.ToLongs();
         return [.. Enumerable.Range(0, count).Select(r =>
         {
             int[] counted = [.. Enumerable.Range(0, length).Where(t => mask is null || mask[(r * length) + t] != 0)];

@@ -7,7 +7,7 @@ namespace Lift.Ort.Sessions.Metrics;
 /// <c>symbol_error_rate</c>: insertions, deletions and replacements between the labels and the best class of each time step (repeats joined, blanks left out),
 /// divided by the number of labels.
 /// </summary>
-internal sealed class SymbolMetric(int blank) : TaskMetric
+internal sealed class SymbolMetric(int blank, string? lengths = null) : TaskMetric
 {
     private long errors, labels;
 
@@ -16,12 +16,13 @@ internal sealed class SymbolMetric(int blank) : TaskMetric
         int rows = (int)scores.Dims[0], steps = (int)scores.Dims[1], classes = (int)scores.Dims[2];
         long[] all = batch.Labels.ToLongs();
         int length = all.Length / Math.Max(1, rows);
+        long[]? counted = lengths is null ? null : batch.Values.GetValueOrDefault(lengths)?.ToLongs();
         for (int r = 0; r < rows; r++)
         {
             long[] wanted = [.. all.Skip(r * length).Take(length).Where(l => l != Gradients.Losses.Ignore)];
             var heard = new List<long>();
             int before = -1;
-            for (int t = 0; t < steps; t++)
+            for (int t = 0; t < Math.Min(steps, counted?[r] ?? steps); t++)
             {
                 var step = scores.Values.AsSpan(((r * steps) + t) * classes, classes);
                 int best = 0;

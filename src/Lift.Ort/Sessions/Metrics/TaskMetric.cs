@@ -15,9 +15,10 @@ public abstract class TaskMetric
     public static TaskMetric? For(LossForm form, LossOptions options, IReadOnlyList<string>? names = null, bool probabilities = false) => form.Name switch
     {
         "causal-lm" => null,
-        "ctc" => new SymbolMetric(options.Blank),
+        "ctc" => new SymbolMetric(options.Blank, options.Lengths),
         "bce" => new YesNoMetric(probabilities ? 0.5f : 0, 0.5f),
         "hinge" => new YesNoMetric(0, 0),
+        "matching" => new MatchingMetric(),
         "contrastive" or "triplet" or "cosine" => new EmbeddingMetric(form, options),
         "soft-label" => new ClassMetric(form, options, null),
         _ => form.NamesClasses ? new ClassMetric(form, options, names) : new ValueMetric(),
@@ -25,6 +26,9 @@ public abstract class TaskMetric
 
     /// <summary>Adds a batch.</summary>
     public abstract void Add(Batch batch, Scores scores);
+
+    /// <summary>Adds a batch of a loss over several outputs.</summary>
+    public virtual void AddAll(Batch batch, IReadOnlyList<Scores> scores) => Add(batch, scores[0]);
 
     /// <summary>The metrics by name, over all batches; NaN is left out.</summary>
     public IReadOnlyDictionary<string, double> Result() => Compute().Where(m => double.IsFinite(m.Value)).ToDictionary(m => m.Name, m => m.Value);
