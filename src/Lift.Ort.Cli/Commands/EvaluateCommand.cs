@@ -94,6 +94,7 @@ internal sealed class EvaluateCommand : LiftCommand
     {
         IReadOnlyList<GraphValue> inputs = frozen?.Inputs ?? task.Inputs;
         DataOptions rows = Fitted(line, task.Fit(Rows(line, trained)), inputs);
+        if (task.Terms.Any(t => t.Form.Kind == LabelKind.None)) rows = rows with { Shuffle = false }; // the rows of a batch are compared with each other
         BatchReader reader = BatchReader.Open(line.GetValue(data)!, words, inputs, rows);
         TaskScore score = task.Score(frozen is null ? reader.Epoch() : reader.Epoch().Select(frozen.Encode), rows);
         yield return new("loss", score.Loss);

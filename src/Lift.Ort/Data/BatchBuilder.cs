@@ -130,18 +130,28 @@ internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions
         bool labels = name == Batch.LabelsName || options.Several.Any(c => c.Input == name);
         if (rank == 1 && !labels && rows.All(r => r.Ids.Length > 0 && Of(r).Dims is [var n] && n == r.Ids.Length)) dims[0] = length; // a value per token
 
+        bool stream = model.Streams.All.Count > 0 && rank == 1 && model.Streams.Knows(model.All.FirstOrDefault(i => i.Name == name) ?? new(name, wanted));
+        if (stream && wanted.Shape is { Rank: 2 } fixedShape && fixedShape[1].Value is { } places)
+        {
+            if (rows.FirstOrDefault(r => Of(r).Count > places) is { } longer) throw new LiftException($"Row {longer.Row} has {Of(longer).Count} tokens, but the model's input '{name}' is fixed at {places}; use --max-length {places}.");
+            dims[0] = places;
+        }
+
         if (rank == 3 && rows.FirstOrDefault(r => !Of(r).Dims.SequenceEqual(first.Dims)) is { } other)
             throw new LiftException($"Row {other.Row}: field '{name}' has shape {Shape.Of(Of(other).Dims)} and row {rows[0].Row} has {Shape.Of(first.Dims)}, but images of one batch have one size; give it with --image-size.");
         var result = Tensor.Empty(name, first.Type, [count, .. dims]);
         if (labels && first.Type is ElementType.Int64) result.AsSpan<long>().Fill(Example.Ignored);
         if (labels && first.Type is ElementType.Int32) result.AsSpan<int>().Fill(Example.Ignored);
 
+        if (model.Streams.IsTokens(name) && first.Type is ElementType.Int64) result.AsSpan<long>().Fill(padId);
+        if (model.Streams.IsTokens(name) && first.Type is ElementType.Int32) result.AsSpan<int>().Fill(padId);
+
         int bytes = first.Type.Bits() / 8;
         long block = dims.Aggregate(1L, (n, d) => n * d) * bytes;
         for (int b = 0; b < rows.Count; b++)
         {
             var value = Of(rows[b]);
-            bool fits = value.Dims.Length == rank && Agrees(value.Dims, wanted);
+            bool fits = value.Dims.Length == rank && (stream || Agrees(value.Dims, wanted));
             if (!fits) throw new LiftException($"Row {rows[b].Row}: field '{name}' has shape {Shape.Of(value.Dims)}, but the model's input is {wanted} and row {rows[0].Row} has {Shape.Of(first.Dims)}; give every row the shape that the model reads.");
             if (value.Type != first.Type) throw new LiftException($"Row {rows[b].Row}: field '{name}' holds {value.Type} and that of row {rows[0].Row} {first.Type}; give every row the same kind of numbers.");
             CopyBlock(value, result.AsSpan<byte>().Slice((int)(b * block), (int)block), dims, bytes);

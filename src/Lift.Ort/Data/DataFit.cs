@@ -20,7 +20,7 @@ public static class DataFit
         options = FromNotes(options, notes, width);
         if (Rows(path, options).FirstOrDefault() is not { } first) return options;
 
-        bool names = options.ClassNames is null && options.Kind is not (LabelKind.NextTokens or LabelKind.Sequence or LabelKind.PairScores or LabelKind.None) && Labels(first, model, options) is not null;
+        bool names = options.ClassNames is null && (options.Kind != LabelKind.Values || options.LabelRange is [0, 1] || width != 1) && options.Kind is not (LabelKind.NextTokens or LabelKind.Sequence or LabelKind.PairScores or LabelKind.None) && Labels(first, model, options) is not null;
         string[] columns = Columns(first, model, options);
         string[] words = options.Table.Categories is not null ? [] : [.. columns.Where(c => IsWord(first, c))];
         bool statistics = options.Table is { Standardize: true, Mean: null };
@@ -35,7 +35,8 @@ public static class DataFit
             foreach (string word in words) if (IsWord(row, word)) found[word].Add(row.Text(word).Trim());
             if (statistics) Add(moments, row, columns);
         }
-        if (names && width is { } most && classes.Count > most)
+        bool yesNo = options.Kind == LabelKind.Values && width == 1 && classes.Count == 2; // one score: the second name is yes
+        if (names && width is { } most && classes.Count > most && !yesNo)
             throw new LiftException($"{path} names {classes.Count} classes ({string.Join(", ", classes.Take(10))}{(classes.Count > 10 ? ", …" : "")}), but the model scores {most}; leave some out, or take a model with more.");
         TableOptions table = options.Table with
         {

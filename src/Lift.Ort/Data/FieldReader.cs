@@ -1,10 +1,11 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Data;
 
 /// <summary>Reads what a row gives beside its text: numbers, nested lists of any depth, names of files, columns of a table.</summary>
-internal sealed class FieldReader(ModelInputs model, DataOptions options)
+internal sealed partial class FieldReader(ModelInputs model, DataOptions options)
 {
     private static readonly string[] fileFields = ["image", FolderRows.FileField, "file", "path", "audio", "image_path", "audio_path", "filename", "filepath"];
 
@@ -19,12 +20,13 @@ internal sealed class FieldReader(ModelInputs model, DataOptions options)
         var files = new Dictionary<string, FileTensor>();
         foreach (GraphValue input in model.All)
         {
-            if (input.Name == except || input == model.Tokens || input.Name is Batch.LabelsName or ModelInputs.DecoderIds) continue;
+            if (input.Name == except || input == model.Tokens || model.Streams.IsTokens(input.Name) || input.Name is Batch.LabelsName or ModelInputs.DecoderIds) continue;
             if (row.Has(input.Name)) Take(input, input.Name);
             else if (!model.MustBeGiven(input)) continue;
             else if (input == model.OnlyGiven && FileField(row) is { } field) Take(input, field);
+            else if (Likely(row, input) is { } own) Take(input, own);
             else if (input == model.OnlyGiven && table.Fits(input)) values[input.Name] = table.Read(row, input);
-            else throw row.Error($"there is no field '{input.Name}' (fields: {row.Fields}), which the model reads as {input.Type}; {(input.Name == ModelInputs.EncoderStates ? "name the file that computes it with --encoder" : "add it")}.");
+            else throw row.Error($"there is no field '{input.Name}' (fields: {row.Fields}), which the model reads as {input.Type}; {(input.Name == ModelInputs.EncoderStates ? "name the file that computes it with --encoder" : $"add it, or name the field that holds it with --inputs {input.Name}=FIELD")}.");
         }
         return (values, files);
 
@@ -92,6 +94,19 @@ internal sealed class FieldReader(ModelInputs model, DataOptions options)
 
     /// <summary>The field that names a file where the model reads one thing only, whatever its name.</summary>
     private static string? FileField(DataRow row) => Array.Find(fileFields, f => row.Has(f) && row.Json.GetProperty(f).ValueKind == JsonValueKind.String);
+
+    /// <summary>The field of one of several images or sounds by what its input's name has beside the kind: "anchor" or "image_anchor" for <c>anchor_pixel_values</c>.</summary>
+    private static string? Likely(DataRow row, GraphValue input)
+    {
+        if (!input.Type.Element.IsFloat() || input.Type.Rank is < 2) return null;
+        string rest = KindName().Replace(input.Name, "").Trim('_', '.', '-');
+        bool named = rest.Length > 0 && rest != input.Name;
+        string[] fields = named ? [rest, $"image_{rest}", $"image{rest}", $"{rest}_image", $"audio_{rest}", $"audio{rest}", $"{rest}_audio"] : rest.Length == 0 && input.Type.Rank == 4 ? ["image", "image_path"] : [];
+        return Array.Find(fields, f => row.Has(f) && row.Json.GetProperty(f).ValueKind is JsonValueKind.String or JsonValueKind.Array);
+    }
+
+    [GeneratedRegex("pixel_values|images?|input_values|input_features|features|input|audio", RegexOptions.IgnoreCase)]
+    private static partial Regex KindName();
 
     /// <summary>A number for an input of [batch, 1] is a list of one.</summary>
     private static Tensor Shaped(Tensor value, TensorType wanted) =>

@@ -15,6 +15,7 @@ internal sealed class InputReader(ITokenizer? tokenizer, ModelInputs model, Data
     /// <exception cref="LiftException">A needed field is missing or wrong.</exception>
     public Example Read(DataRow row)
     {
+        if (model.Streams.All.Count > 0) return Streams(row);
         if (model.Tokens is null) return Filled(row, [], null);
         if (ReadyField(row) is { } ready)
         {
@@ -66,6 +67,16 @@ internal sealed class InputReader(ITokenizer? tokenizer, ModelInputs model, Data
         CheckIds(row, ids, except ?? "token");
         var (values, files) = fields.Read(row, except);
         return new Example(row.Row, ids, [], values) { Files = files };
+    }
+
+    /// <summary>Several texts that are read apart.</summary>
+    private Example Streams(DataRow row)
+    {
+        var (values, cut) = model.Streams.Read(row, () => tokenizer ?? throw row.Error($"there are no ready tokens in '{model.Streams.All[0].Name}' (fields: {row.Fields}); give them, or choose a tokenizer with --tokenizer."), options);
+        if (cut > 0) Truncated++;
+        Example example = Filled(row, [], null);
+        foreach (var (name, value) in example.Values) values.TryAdd(name, value);
+        return example with { Values = values };
     }
 
     private (string Text, bool Special) TextOf(DataRow row)

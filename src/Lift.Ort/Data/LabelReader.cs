@@ -46,6 +46,7 @@ internal sealed class LabelReader(ModelInputs model, DataOptions options)
         JsonElement json = row.Json.GetProperty(field);
         ElementType wanted = model.Labels?.Type.Element ?? ElementType.Undefined;
         bool names = json.ValueKind == JsonValueKind.String || (json.ValueKind == JsonValueKind.Array && json.GetArrayLength() > 0 && json[0].ValueKind == JsonValueKind.String);
+        if (names && options.Kind == LabelKind.Values && options.LabelRange is not [0, 1] && model.LabelWidth == 1) throw row.Wrong(field, json, "a number");
         Tensor tensor = names ? Named(row, field, json, wanted) : FieldReader.Field(row, field, json, wanted);
         if (tensor.Type == ElementType.Int64) CheckClasses(row, field, tensor);
         if (options.LabelRange is [var least, var most] && tensor.Type.IsFloat())
@@ -80,6 +81,7 @@ internal sealed class LabelReader(ModelInputs model, DataOptions options)
     {
         int[] classes = [.. (json.ValueKind == JsonValueKind.Array ? json.EnumerateArray().AsEnumerable() : [json]).Select(v => ClassOf(row, field, v))];
         if (!wanted.IsFloat()) return Tensor.From<long>(field, [.. classes.Select(c => (long)c)], json.ValueKind == JsonValueKind.Array ? [classes.Length] : []);
+        if (model.LabelWidth == 1 && options.ClassNames is { Count: 2 }) return Tensor.From<float>(field, [classes.Length == 1 ? classes[0] : throw row.Wrong(field, json, "one class")], 1);
         var several = Tensor.Empty(field, ElementType.Float, [options.Classes ?? model.LabelWidth ?? options.ClassNames!.Count]); // 1 for each class that is named, 0 elsewhere
         foreach (int c in classes) several.AsSpan<float>()[c < several.Count ? c : throw OutOfRange(row, field, c)] = 1;
         return several;

@@ -16,7 +16,8 @@ internal sealed class ModelInputs
     {
         All = inputs;
         Labels = inputs.FirstOrDefault(i => i.Name == Batch.LabelsName);
-        Tokens = inputs.FirstOrDefault(i => i.Name == "input_ids")
+        Streams = new TokenStreams(inputs);
+        Tokens = Streams.All.Count > 0 ? null : inputs.FirstOrDefault(i => i.Name == "input_ids")
             ?? (ReadsEncoder ? inputs.FirstOrDefault(i => i.Name == DecoderIds) : null)
             ?? inputs.FirstOrDefault(i => i.Type is { Element: ElementType.Int64 or ElementType.Int32, Rank: 2 or null } && !IsScalar(i) && !companions.Contains(i.Name));
     }
@@ -25,6 +26,9 @@ internal sealed class ModelInputs
 
     /// <summary>The input that takes token ids: <c>input_ids</c>, else the first integer input of rank 2; null where the model reads no text.</summary>
     public GraphValue? Tokens { get; }
+
+    /// <summary>The texts of a model that reads several apart; <see cref="Tokens"/> is null then.</summary>
+    public TokenStreams Streams { get; }
 
     /// <summary>The labels input; null for a model without a loss.</summary>
     public GraphValue? Labels { get; }
@@ -45,7 +49,7 @@ internal sealed class ModelInputs
     public bool WholeRowLabels => Labels is { } labels && (labels.Type.Rank is 0 or 1 || labels.Type.Element.IsFloat());
 
     /// <summary>True where the file must or may give this input: all but what follows from the tokens themselves.</summary>
-    public bool MustBeGiven(GraphValue input) => input != Tokens && !companions.Contains(input.Name) && !IsPast(input) && !(Tokens is not null && DecoderMasks.IsOfQueries(input));
+    public bool MustBeGiven(GraphValue input) => input != Tokens && !Streams.Knows(input) && !companions.Contains(input.Name) && !IsPast(input) && !(Tokens is not null && DecoderMasks.IsOfQueries(input));
 
     /// <summary>The input that the rows must give, where there is exactly one.</summary>
     public GraphValue? OnlyGiven => All.Where(MustBeGiven).ToArray() is [var one] ? one : null;

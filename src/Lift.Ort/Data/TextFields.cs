@@ -5,7 +5,7 @@ namespace Lift.Ort.Data;
 /// <summary>The names under which published data sets keep their texts.</summary>
 internal static class TextFields
 {
-    private static readonly string[] single = ["sentence", "content", "review", "document", "headline", "title"];
+    private static readonly string[] single = ["sentence", "caption", "content", "review", "document", "headline", "title"];
 
     private static readonly (string First, string Second)[] pairs =
     [
