@@ -18,7 +18,7 @@ internal sealed class Backward(Graph graph, Node node, IReadOnlyList<Var?> dys, 
     public Var Y => Out(0);
 
     /// <summary>Gradient of output 0.</summary>
-    public Var Dy => dys[0] ?? Y.ShapeOf().Filled(0).Cast(Y.Element);
+    public Var Dy => dys[0] ?? Y.ShapeOf().Filled(0).Cast(Rules.RuleOps.ElementOfGradient(Y));
 
     public Var X(int index = 0) => graph.Var(node.Input(index) ?? throw Refuse($"it has no input {index}"));
 

@@ -16,6 +16,9 @@ internal sealed class FusedNode(Graph graph, Node node, Dictionary<string, Var> 
 
     public bool Has(int index) => node.Input(index) is not null;
 
+    /// <summary>Another node in this one's place, to lower the operator that it stands for.</summary>
+    public FusedNode As(Node other) => new(graph, other, shared);
+
     /// <summary>An input that is a table and no weight, also where it is an initializer of the file.</summary>
     public Var Table(int index)
     {

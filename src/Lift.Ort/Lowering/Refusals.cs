@@ -5,6 +5,7 @@ internal static class Refusals
 {
     private const string Packed = "it works on tokens packed without padding, which only a CUDA inference session does; take the model from before that optimization",
         Step = "it computes a single token of a text that goes on; take the decoder that GenAI or Optimum exported, before the conversion to a search graph",
+        Ordered = "its tiles are laid out for a GPU's integer units, and only a CUDA inference session runs it; take the model from before its quantization, or one with MatMulNBits or DequantizeLinear weights",
         Bytes = "it computes with quantized numbers; take the model from before its quantization, or one with MatMulNBits or DequantizeLinear weights";
 
     private static readonly Dictionary<string, string> table = new()
@@ -18,11 +19,19 @@ internal static class Refusals
         ["com.microsoft.BeamSearch"] = Step,
         ["com.microsoft.GreedySearch"] = Step,
         ["com.microsoft.Sampling"] = Step,
-        ["com.microsoft.QAttention"] = Bytes,
-        ["com.microsoft.QOrderedAttention"] = Bytes,
+        ["com.microsoft.QOrderedAttention"] = Ordered,
+        ["com.microsoft.QOrderedGelu"] = Ordered,
+        ["com.microsoft.QOrderedLayerNormalization"] = Ordered,
+        ["com.microsoft.QOrderedLongformerAttention"] = Ordered,
+        ["com.microsoft.QOrderedMatMul"] = Ordered,
+        ["com.microsoft.QuantizeWithOrder"] = Ordered,
+        ["com.microsoft.DequantizeWithOrder"] = Ordered,
         ["com.microsoft.QMoE"] = Bytes,
-        ["com.microsoft.QEmbedLayerNormalization"] = Bytes,
-        ["com.microsoft.MatMulBnb4"] = Bytes,
+        ["com.microsoft.MatMulFpQ4"] = Bytes,
+        ["com.microsoft.MatMulInteger16"] = Bytes,
+        ["com.microsoft.MulInteger"] = Bytes,
+        ["com.microsoft.ReduceSumInteger"] = Bytes,
+        ["com.microsoft.QLinearReduceMean"] = Bytes,
         ["com.microsoft.SparseAttention"] = "its sparse layout has no gradient here; export the model with dense attention",
         ["com.microsoft.LongformerAttention"] = "its sparse layout has no gradient here; export the model without ONNX Runtime's Longformer fusion",
         ["com.microsoft.nchwc.Conv"] = "the file was saved after optimizations for one processor's layout; save it with the level 'extended' at most",

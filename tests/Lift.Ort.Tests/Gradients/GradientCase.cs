@@ -17,6 +17,9 @@ internal sealed record GradientCase(string Note, Tensor?[] Inputs, Action<Node>?
     /// <summary>Outputs that a lowering need not reproduce.</summary>
     public int[] NotCompared { get; init; } = [];
 
+    /// <summary>By how much, times one plus its size, a float of a lowering may differ from ONNX Runtime's kernel.</summary>
+    public float Tolerance { get; init; } = 2e-5f;
+
     /// <summary>Elements of output 0 that a lowering must reproduce.</summary>
     public Range Compared { get; init; } = ..;
 
@@ -54,6 +57,23 @@ internal static class CaseData
     public static Tensor I(params int[] values) => Tensor.From<int>("i", values, values.Length);
 
     public static Tensor I(long[] dims, params int[] values) => Tensor.From<int>("i", values, dims);
+
+    /// <summary>Seeded bytes.</summary>
+    public static Tensor U8(long[] dims, int seed = 1) => Tensor.From<byte>("q", Bytes(dims, seed), dims);
+
+    /// <summary>Seeded signed bytes, −128 left out.</summary>
+    public static Tensor I8(long[] dims, int seed = 1) => Tensor.From<sbyte>("q", [.. Bytes(dims, seed).Select(b => (sbyte)Math.Max(-127, b - 128))], dims);
+
+    private static byte[] Bytes(long[] dims, int seed)
+    {
+        byte[] bytes = new byte[dims.Aggregate(1L, (n, d) => n * d)];
+        new Random(seed).NextBytes(bytes);
+        return bytes;
+    }
+
+    public static Tensor S(byte value) => Tensor.Scalar("z", value);
+
+    public static Tensor S(sbyte value) => Tensor.Scalar("z", value);
 
     public static Tensor S(int value) => Tensor.Scalar("s", value);
 

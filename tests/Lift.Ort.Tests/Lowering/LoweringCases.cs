@@ -9,6 +9,23 @@ internal static partial class LoweringCases
 {
     public static readonly Dictionary<string, GradientCase[]> Table = new()
     {
+        ["QLinearMatMul"] = Frozen(Products8()),
+        ["com.microsoft.QGemm"] = Frozen(Gemms8()),
+        ["QLinearConv"] = Frozen(Convolutions8(last: false)),
+        ["com.microsoft.QLinearConv"] = Frozen(Convolutions8(last: true)),
+        ["com.microsoft.MatMulIntegerToFloat"] = Frozen(ToFloat8()),
+        ["com.microsoft.DynamicQuantizeMatMul"] = Frozen(Dynamic8()),
+        ["com.microsoft.QLinearAdd"] = Frozen(Pairs8()),
+        ["com.microsoft.QLinearMul"] = Frozen(Pairs8()),
+        ["com.microsoft.QLinearSigmoid"] = Frozen(Single8(1 / 256f, _ => { })),
+        ["com.microsoft.QLinearLeakyRelu"] = Frozen(Single8(0.03f, n => n.With("alpha", 0.2f))),
+        ["com.microsoft.QLinearSoftmax"] = Frozen(Softmaxes8()),
+        ["com.microsoft.QLinearAveragePool"] = Frozen(Pools8(global: false)),
+        ["com.microsoft.QLinearGlobalAveragePool"] = Frozen(Pools8(global: true)),
+        ["com.microsoft.QLinearConcat"] = Frozen(Joins8()),
+        ["com.microsoft.QLinearWhere"] = Frozen(Choices8()),
+        ["com.microsoft.QAttention"] = Frozen(Attention8()),
+        ["com.microsoft.QEmbedLayerNormalization"] = Frozen(Embedding8()),
         ["com.microsoft.GroupQueryAttention"] = GroupQuery(),
         ["com.microsoft.MultiHeadAttention"] = MultiHead(),
         ["com.microsoft.GroupNorm"] = GroupNorms(skips: false),

@@ -21,6 +21,15 @@ internal static class Convolutions
         return [b.Like(window.Cut(p[0], x), x), b.Like(p[1], w), b.HasX(2) ? b.Like(p[2], b.X(2)) : null];
     }
 
+    /// <summary>dX of Y = X ∗ W, for a node with Conv's attributes whose inputs are <paramref name="x"/> and <paramref name="w"/> in another form.</summary>
+    internal static Var Image(Backward b, Var dy, Var x, Var w)
+    {
+        var window = SlidingWindow.Of(b, x, b.Y, w);
+        long group = b.Node.Int("group", 1);
+        return window.Pads is { } pads ? b.Like(ConvGrad(b, window, pads, group, dy, x, w)[0], x)
+            : b.Like(window.Cut(ConvGrad(b, window, new long[2 * window.Axes], group, dy, window.Padded(x, b.Y), w)[0], x), x);
+    }
+
     /// <summary>Y = X ∗ᵀ W + b ⇒ dX = dY ∗ W, dW = ConvGrad's of the convolution that takes dY to X, db = Σ dY</summary>
     [Gradient("ConvTranspose")]
     public static Var?[] ConvTranspose(Backward b)

@@ -16,7 +16,7 @@ internal static class Pools
             foreach (var attribute in b.Node.Attributes.Values.Where(a => a.Name != "storage_order")) n.Set(attribute);
         })[1];
         // A window without a maximum (all NaN or −∞) has a negative position: it goes to one more element at the end, which is cut off again.
-        Var count = b.Graph.Add("ReduceProd", [dims], n => n.With("keepdims", 1L)), zeros = (count + b.Graph.Longs(1)).Filled(0).Cast(x.Element);
+        Var count = b.Graph.Add("ReduceProd", [dims], n => n.With("keepdims", 1L)), zeros = (count + b.Graph.Longs(1)).Filled(0).Cast(RuleOps.ElementOfGradient(x));
         Var known = b.Graph.Add("Max", [positions.Reshape(-1), b.Graph.Longs(-1)]);
         Var flat = b.Graph.Add("ScatterElements", [zeros, known, b.Dy.Reshape(-1)], n => n.With("axis", 0L).With("reduction", "add"));
         return [b.Like(b.Graph.Add("Slice", [flat, b.Graph.Longs(0), count]).Reshape(dims), x)];
@@ -80,7 +80,7 @@ internal static class Pools
         Var x = b.X(), dims = b.Dims(x);
         Var rows = x.Reshape(b.Graph.Concat(0, b.Graph.Longs(0, 0), b.Graph.Longs(-1)));
         Var first = b.Graph.Add("ArgMax", [rows], n => n.With("axis", 2L));
-        Var zeros = rows.ShapeOf().Filled(0).Cast(x.Element), flat = b.Dy.Reshape(b.Graph.Longs(0, 0, 1));
+        Var zeros = rows.ShapeOf().Filled(0).Cast(RuleOps.ElementOfGradient(x)), flat = b.Dy.Reshape(b.Graph.Longs(0, 0, 1));
         return [b.Like(b.Graph.Add("ScatterElements", [zeros, first, flat], n => n.With("axis", 2L)).Reshape(dims), x)];
     }
 

@@ -17,9 +17,11 @@ internal static class Quantization
     [Gradient("QuantizeLinear"), Gradient("com.microsoft.QuantizeLinear")]
     public static Var?[] QuantizeLinear(Backward b)
     {
-        Var x = b.X(), scale = Aligned(b, b.X(1)).Cast(x.Element), grid = b.Unary("Round", x / scale);
-        if (b.HasX(2)) grid += Aligned(b, b.X(2)).Cast(x.Element);
-        var (low, high) = Range(b, b.HasX(2) ? b.X(2).Element : b.Node.Int("output_dtype") is > 0 and var type ? (ElementType)type : ElementType.UInt8);
+        Var x = b.X(), scale = Aligned(b, b.X(1)).Cast(x.Element), places = x / scale;
+        ElementType type = b.HasX(2) ? b.X(2).Element : b.Node.Int("output_dtype") is > 0 and var given ? (ElementType)given : ElementType.UInt8;
+        Var grid = IsFloat8(type) ? places : b.Unary("Round", places); // a float8 has a mantissa, and no zero point
+        if (b.HasX(2) && !IsFloat8(type)) grid += Aligned(b, b.X(2)).Cast(x.Element);
+        var (low, high) = Range(b, type);
         Var inside = b.Graph.Add("And", [b.Graph.Add("GreaterOrEqual", [grid, grid.Like(low)]), b.Graph.Add("LessOrEqual", [grid, grid.Like(high)])]);
         Var dx = b.Dy.Cast(x.Element) / scale;
         return [inside.Where(dx, dx.Like(0))];
@@ -36,6 +38,26 @@ internal static class Quantization
         Var? da = b.Needs(0) ? Broadcasting.SumTo(b.Dy.MatMul(Matrices.Swap(b, Centred(b, 1, 3))), b.X(0)) : null;
         Var? db = b.Needs(1) ? Broadcasting.SumTo(Matrices.Swap(b, Centred(b, 0, 2)).MatMul(b.Dy), b.X(1)) : null;
         return [da, db];
+    }
+
+    /// <summary>Y = (X − x₀) ∗ (W − w₀) ⇒ dX = dY ∗ᵀ (W − w₀); the integers W stay as they are</summary>
+    [Gradient("ConvInteger")]
+    public static Var?[] ConvInteger(Backward b)
+    {
+        Var x = Centred(b, 0, 2), w = b.X(1).Cast(ElementType.Float);
+        if (b.HasX(3)) w -= b.X(3).Rank == 1 && b.X(3).Shape?[0].Value != 1 ? b.X(3).Cast(ElementType.Float).Unsqueeze([.. Enumerable.Range(1, b.RankOf(w) - 1).Select(i => (long)i)]) : b.X(3).Cast(ElementType.Float);
+        return [b.Needs(0) ? Convolutions.Image(b, b.Dy, x, w) : null];
+    }
+
+    /// <summary>Y = A Wᵀ, W [N, K] stored in 4 bits by a table (fp4, nf4) ⇒ dA = dY W</summary>
+    [Gradient("com.microsoft.MatMulBnb4")]
+    public static Var?[] MatMulBnb4(Backward b)
+    {
+        Var a = b.X(0), dy = b.Dy;
+        if (!b.Needs(0)) return [null];
+        Var rows = dy.Rank == 2 ? dy : dy.Reshape(-1, b.Node.Int("N"));
+        Var da = b.Gemm(rows, FourBitTables.Weight(b).Cast(dy.Element), false, false);
+        return [b.Like(a.Rank == 2 ? da : da.Reshape(a.ShapeOf()), a)];
     }
 
     /// <summary>Y = A Wᵀ + bias, W [N, K] stored in blocks of 2, 4 or 8 bits ⇒ dA = dY W, dbias = dY summed over its rows</summary>
@@ -75,6 +97,8 @@ internal static class Quantization
         return parameter.Gather(b.Graph.Longs(every), axis);
     }
 
+    private static bool IsFloat8(ElementType type) => type is ElementType.Float8E4M3FN or ElementType.Float8E4M3FNUZ or ElementType.Float8E5M2 or ElementType.Float8E5M2FNUZ;
+
     private static (double Low, double High) Range(Backward b, ElementType type) => type switch
     {
         ElementType.UInt8 => (0, 255),
@@ -83,6 +107,9 @@ internal static class Quantization
         ElementType.Int16 => (-32768, 32767),
         ElementType.UInt4 => (0, 15),
         ElementType.Int4 => (-8, 7),
+        ElementType.Float8E4M3FN => (-448, 448),
+        ElementType.Float8E4M3FNUZ => (-240, 240),
+        ElementType.Float8E5M2 or ElementType.Float8E5M2FNUZ => (-57344, 57344),
         _ => throw b.Refuse($"values quantized to {type.ToString().ToLowerInvariant()} have no straight-through gradient here"),
     };
 }

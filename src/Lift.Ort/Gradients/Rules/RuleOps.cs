@@ -20,10 +20,10 @@ internal static class RuleOps
         if (alpha != 1) n.With("alpha", alpha);
     });
 
-    /// <summary>Declares that <paramref name="value"/> has the type of <paramref name="model"/>, which the rule knows and inference may not.</summary>
+    /// <summary>Declares that <paramref name="value"/> is a gradient of <paramref name="model"/>, of its shape and type, which the rule knows and inference may not.</summary>
     public static Var Like(this Backward b, Var value, Var model)
     {
-        b.Graph.Types[value.Name] = model.Type;
+        b.Graph.Types[value.Name] = new(ElementOfGradient(model), model.Shape);
         return value;
     }
 
@@ -34,8 +34,11 @@ internal static class RuleOps
     /// <summary>The shape of <paramref name="x"/> as a value: a constant where it is known.</summary>
     public static Var Dims(this Backward b, Var x) => x.Shape is { IsStatic: true } s ? b.Graph.Longs([.. s.Dims.Select(d => d.Value!.Value)]) : x.ShapeOf();
 
-    /// <summary>Zeros of the shape and type of <paramref name="x"/>.</summary>
-    public static Var ZerosLike(this Backward b, Var x) => b.Dims(x).Filled(0).Cast(x.Element);
+    /// <summary>Zeros of the shape and type of the gradient of <paramref name="x"/>.</summary>
+    public static Var ZerosLike(this Backward b, Var x) => b.Dims(x).Filled(0).Cast(ElementOfGradient(x));
+
+    /// <summary>The type of a value's gradient: its own, and float32 for integers that stand for activations.</summary>
+    public static ElementType ElementOfGradient(Var x) => x.Element.IsFloat() || x.Element == ElementType.Undefined ? x.Element : ElementType.Float;
 
     /// <summary>Number of elements along <paramref name="axis"/> as an int64 vector of one.</summary>
     public static Var DimOf(this Backward b, Var x, int axis) =>

@@ -23,7 +23,7 @@ internal static class Convolutions
     static void GlobalPool(Inferred n) => n.Y(n.Element(), n.Shape(0) is { } x ? new Shape([x[0], x[1], .. x.Dims.Skip(2).Select(_ => (Dim)1)]) : null);
 
     /// <summary>⌊(d + pads − dilation·(kernel − 1) − 1) / stride⌋ + 1, or ⌈d / stride⌉ where padding keeps the size (auto_pad SAME_*).</summary>
-    private static IEnumerable<Dim> Spatial(Inferred n, Shape x, long[]? kernel, Shape? weight)
+    internal static IEnumerable<Dim> Spatial(Inferred n, Shape x, long[]? kernel, Shape? weight)
     {
         string auto = n.Node.String("auto_pad", "NOTSET");
         long[]? strides = n.Node.Ints("strides"), dilations = n.Node.Ints("dilations"), pads = auto == "NOTSET" ? n.Node.Ints("pads") : null;
