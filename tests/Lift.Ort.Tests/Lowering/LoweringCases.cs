@@ -69,6 +69,12 @@ internal static partial class LoweringCases
         [
             new("plain", [F([2, 3, 8]), F([8], 0.5f, 1.5f)], Opset: 23), new("epsilon", [F([5, 8]), F([8], 0.5f, 1.5f)], n => n.With("epsilon", 0.1f), Opset: 23), new("two axes", [F([2, 3, 8]), F([3, 8], 0.5f, 1.5f)], n => n.With("axis", 1L), Opset: 23),
         ],
+        ["TensorScatter"] =
+        [
+            new("plain", [F([2, 3, 5, 4]), F([2, 3, 2, 4], seed: 2), L(1, 3)], Opset: 24), new("from the start", [F([2, 3, 5, 4]), F([2, 3, 5, 4], seed: 2)], Opset: 24),
+            new("round", [F([3, 5, 2]), F([3, 4, 2], seed: 2), L(0, 3, 4)], n => n.With("mode", "circular"), Opset: 24), new("axis", [F([2, 5, 3, 2]), F([2, 2, 3, 2], seed: 2), L(2, 0)], n => n.With("axis", 1L), Opset: 24),
+            new("last axis", [F([2, 5]), F([2, 1], seed: 2), L(4, 0)], n => n.With("axis", -1L), Opset: 24),
+        ],
         ["Swish"] = [new("plain", [F([2, 5])], Opset: 24), new("alpha", [F([2, 5])], n => n.With("alpha", 1.7f), Opset: 24)],
         ["com.microsoft.GemmFastGelu"] = [new("plain", [F([2, 3, 4]), F([4, 5], seed: 2)]) { Expected = () => FastGelu(F([2, 3, 4]), F([4, 5], seed: 2), null) }, new("bias", [F([2, 3, 4]), F([4, 5], seed: 2), F([5])]) { Expected = () => FastGelu(F([2, 3, 4]), F([4, 5], seed: 2), F([5])) }],
         ["com.microsoft.BiasSplitGelu"] = [new("plain", [F([2, 3, 8]), F([8])]) { Expected = SplitGelu, Known = [(1, 0)] }],

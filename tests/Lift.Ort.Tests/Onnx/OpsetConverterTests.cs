@@ -77,9 +77,6 @@ public sealed class OpsetConverterTests
     public void What_has_no_other_form_is_refused_by_name()
     {
         using var temp = TestFiles.Temp();
-        SampleModel scatter = new SampleModel(24).Input("x", 1, 2, 3, 4).Output("y", 1).Node("TensorScatter", ["x", "x"], ["y"]);
-        StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => OnnxFile.Read(scatter.Save(temp["a.onnx"]))).Message, "TensorScatter 'TensorScatter_0'");
-
         SampleModel norm = new SampleModel(11).Input("x", 1, 2, 3).Output("y", 1);
         foreach (string name in new[] { "s", "b", "m", "v" }) norm.Float(name, [3], _ => 1);
         norm.Node("BatchNormalization", ["x", "s", "b", "m", "v"], ["y", "m1", "v1", "m2", "v2"]);

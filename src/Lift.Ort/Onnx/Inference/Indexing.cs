@@ -100,7 +100,7 @@ internal static class Indexing
         n.Y(n.Element(), known ? new Shape([.. n.Shape(1)!.Dims[..^1], .. n.Shape(0)!.Dims[(batch + (int)n.Shape(1)![-1].Value!.Value)..]]) : null);
     }
 
-    [Infers("ScatterElements", "ScatterND", "Scatter")]
+    [Infers("ScatterElements", "ScatterND", "Scatter", "TensorScatter")]
     static void Scatter(Inferred n) => n.Y(n.X(0));
 
     [Infers("TopK")]
