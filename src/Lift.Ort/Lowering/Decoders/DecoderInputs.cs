@@ -25,13 +25,20 @@ internal static partial class DecoderInputs
     /// <summary>Operators behind which a value is still the same numbers.</summary>
     private static readonly HashSet<string> passing = ["Identity", "Cast", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Flatten", "Expand"];
 
+    /// <summary>Who reads a value, and as which of its inputs.</summary>
+    private sealed record Reader(string Operator, int Input, Node Node)
+    {
+        /// <summary>True for an attention that gets a cache, wherever that comes from.</summary>
+        public bool HasPast => Operator == "TensorScatter" || Enumerable.Range(0, Node.Inputs.Count).Any(i => measured.Contains((Operator, i)) && Node.Input(i) is not null);
+    }
+
     /// <summary>The inputs of a graph with their roles.</summary>
     /// <param name="inputs">Those of the graph, as the graph or a session describes them.</param>
     public static IReadOnlyList<GraphValue> Marked(Graph graph, IReadOnlyList<GraphValue> inputs)
     {
         bool cached = inputs.Any(CacheEntry.IsPast);
         if (!cached && !inputs.Any(IsNumber)) return inputs;
-        ILookup<string, (string Operator, int Input, IReadOnlyList<string> Outputs, bool Joins)> readers = Readers(graph);
+        ILookup<string, Reader> readers = Readers(graph);
         return [.. inputs.Select(i => i with { Role = CacheEntry.IsPast(i) ? OfCache(i, readers) : IsNumber(i) ? OfNumber(i, readers, cached) : InputRole.None })];
     }
 
@@ -45,10 +52,10 @@ internal static partial class DecoderInputs
     private static bool IsNumber(GraphValue input) => input.Type is { Element: ElementType.Int64 or ElementType.Int32, Rank: 0 or 1 or 2 } type
         && (type.Rank < 2 || type.Shape![1].Value == 1) && input.Name is not ("input_ids" or "attention_mask" or "position_ids" or "token_type_ids") && EmptyCache.Choice(input) is null;
 
-    private static InputRole OfNumber(GraphValue input, ILookup<string, (string Operator, int Input, IReadOnlyList<string> Outputs, bool Joins)> readers, bool cached)
+    private static InputRole OfNumber(GraphValue input, ILookup<string, Reader> readers, bool cached)
     {
-        foreach (var (op, index, _, _) in Reached(input.Name, readers))
-            if (lengths.TryGetValue((op, index), out InputRole role)) return role;
+        foreach (Reader reader in Reached(input.Name, readers))
+            if (lengths.TryGetValue((reader.Operator, reader.Input), out InputRole role) && (cached || !reader.HasPast)) return role;
         if (!cached) return InputRole.None;
         string name = input.Name.ToLowerInvariant();
         return PlacesName().IsMatch(name) && input.Type.Rank == 1 ? InputRole.Places
@@ -58,7 +65,7 @@ internal static partial class DecoderInputs
             : NewName().IsMatch(name) ? InputRole.NewLength : InputRole.None;
     }
 
-    private static InputRole OfCache(GraphValue cache, ILookup<string, (string Operator, int Input, IReadOnlyList<string> Outputs, bool Joins)> readers)
+    private static InputRole OfCache(GraphValue cache, ILookup<string, Reader> readers)
     {
         var reached = Reached(cache.Name, readers).Where(r => !passing.Contains(r.Operator) && r.Operator != "Shape").ToList();
         if (reached.Count > 0 && reached.All(r => measured.Contains((r.Operator, r.Input)))) return InputRole.Measured;
@@ -66,11 +73,11 @@ internal static partial class DecoderInputs
         if (written) return InputRole.Buffer;
         bool isFixed = cache.Type.Shape is { } shape && shape.Dims.Skip(1).All(d => d.IsKnown) && CacheEntry.IsOfTokens(cache.Name);
         if (!isFixed) return InputRole.None;
-        return reached.Any(r => r.Joins) || reached.Any(r => r.Operator.Contains("Attention", StringComparison.Ordinal)) ? InputRole.Window : reached.Count > 0 ? InputRole.Buffer : InputRole.None;
+        return reached.Any(r => r.Operator == "Concat") || reached.Any(r => r.Operator.Contains("Attention", StringComparison.Ordinal)) ? InputRole.Window : reached.Count > 0 ? InputRole.Buffer : InputRole.None;
     }
 
     /// <summary>The readers of a value, those behind operators that only pass it on among them.</summary>
-    private static IEnumerable<(string Operator, int Input, IReadOnlyList<string> Outputs, bool Joins)> Reached(string name, ILookup<string, (string Operator, int Input, IReadOnlyList<string> Outputs, bool Joins)> readers)
+    private static IEnumerable<Reader> Reached(string name, ILookup<string, Reader> readers)
     {
         var seen = new HashSet<string>();
         var open = new Queue<string>([name]);
@@ -80,16 +87,16 @@ internal static partial class DecoderInputs
             foreach (var reader in readers[value])
             {
                 yield return reader;
-                if (reader.Input == 0 && passing.Contains(reader.Operator)) open.Enqueue(reader.Outputs[0]);
+                if (reader.Input == 0 && passing.Contains(reader.Operator)) open.Enqueue(reader.Node.Outputs[0]);
             }
         }
     }
 
     /// <summary>Who reads what, subgraphs included.</summary>
-    private static ILookup<string, (string Operator, int Input, IReadOnlyList<string> Outputs, bool Joins)> Readers(Graph graph)
+    private static ILookup<string, Reader> Readers(Graph graph)
     {
         IEnumerable<Node> All(IEnumerable<Node> nodes) => nodes.SelectMany(n => n.Attributes.Count == 0 ? [n] : n.Subgraphs.SelectMany(g => All(g.Node.Select(Node.Of))).Prepend(n));
-        return All(graph.Nodes).SelectMany(n => n.Inputs.Select((x, i) => (Name: x, Reader: (n.Operator, i, (IReadOnlyList<string>)n.Outputs, n.Operator == "Concat")))).ToLookup(r => r.Name, r => r.Reader);
+        return All(graph.Nodes).SelectMany(n => n.Inputs.Select((x, i) => (Name: x, Reader: new Reader(n.Operator, i, n)))).ToLookup(r => r.Name, r => r.Reader);
     }
 
     [GeneratedRegex(@"^(cache_positions?|input_pos(itions?)?|cache_indices|kv_(write_)?(positions?|indices))$")]

@@ -23,7 +23,7 @@ internal static class EmptyCache
         GraphValue[] counts = [.. marked.Where(DecoderInputs.IsCounting)];
         IReadOnlyList<CacheEntry> cache = CacheEntry.Find(graph.Inputs, graph.Outputs);
         GraphValue[] chosen = [.. graph.Inputs.Where(IsChoice)];
-        GraphValue? reference = CacheEntry.ReferenceInput(graph.Inputs);
+        GraphValue? reference = CacheEntry.ReferenceInput([.. graph.Inputs.Except(counts)]);
         graph.Inputs.RemoveAll(i => counts.Contains(i) || chosen.Contains(i) || cache.Any(c => c.Past == i));
         if (!keepPresent && graph.Outputs.Count > cache.Count) graph.Outputs.RemoveAll(o => cache.Any(c => c.Present == o.Name));
         foreach (GraphValue choice in chosen)
