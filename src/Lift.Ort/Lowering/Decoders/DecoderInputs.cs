@@ -28,8 +28,8 @@ internal static partial class DecoderInputs
     /// <summary>Who reads a value, and as which of its inputs.</summary>
     private sealed record Reader(string Operator, int Input, Node Node)
     {
-        /// <summary>True for an attention that gets a cache, wherever that comes from.</summary>
-        public bool HasPast => Operator == "TensorScatter" || Enumerable.Range(0, Node.Inputs.Count).Any(i => measured.Contains((Operator, i)) && Node.Input(i) is not null);
+        /// <summary>True where the length may be that of something else than the text itself.</summary>
+        public bool HasPast => Operator != "com.microsoft.GroupQueryAttention" || Enumerable.Range(0, Node.Inputs.Count).Any(i => measured.Contains((Operator, i)) && Node.Input(i) is not null);
     }
 
     /// <summary>The inputs of a graph with their roles.</summary>
