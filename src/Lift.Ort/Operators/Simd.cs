@@ -99,6 +99,30 @@ internal static unsafe class Simd
         for (long k = i; k < n; k++) y[k] = rest[k - i];
     }
 
+    /// <summary>y = other where keep is 0</summary>
+    public static void Select<T>(byte* keep, T* y, T other, long n) where T : unmanaged, INumber<T>
+    {
+        long i = 0;
+        if (typeof(T) == typeof(float))
+        {
+            var value = new Vector<float>(float.CreateTruncating(other));
+            int w = Vector<float>.Count;
+            for (; i <= n - Vector<byte>.Count; i += Vector<byte>.Count)
+            {
+                Vector.Widen(Vector.Load(keep + i), out Vector<ushort> low, out Vector<ushort> high);
+                Vector.Widen(low, out Vector<uint> v0, out Vector<uint> v1);
+                Vector.Widen(high, out Vector<uint> v2, out Vector<uint> v3);
+                float* at = (float*)y + i;
+                Vector.ConditionalSelect(Vector.Equals(v0, default).As<uint, int>(), value, Vector.Load(at)).Store(at);
+                Vector.ConditionalSelect(Vector.Equals(v1, default).As<uint, int>(), value, Vector.Load(at + w)).Store(at + w);
+                Vector.ConditionalSelect(Vector.Equals(v2, default).As<uint, int>(), value, Vector.Load(at + 2 * w)).Store(at + 2 * w);
+                Vector.ConditionalSelect(Vector.Equals(v3, default).As<uint, int>(), value, Vector.Load(at + 3 * w)).Store(at + 3 * w);
+            }
+        }
+        for (; i < n; i++)
+            if (keep[i] == 0) y[i] = other;
+    }
+
     /// <summary>eˣ</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector<T> Exp<T>(Vector<T> x) where T : unmanaged => typeof(T) == typeof(double)

@@ -1,6 +1,7 @@
 using Lift.Ort.Devices;
 using Lift.Ort.Devices.Cpu;
 using Lift.Ort.Devices.Cuda;
+using Lift.Ort.Operators.Attentions;
 using Lift.Ort.Operators.Recurrent;
 using Microsoft.ML.OnnxRuntime;
 
@@ -74,6 +75,8 @@ public static class TrainingOperators
         GatedUnit.Schema,
         GatedUnitGrad.Schema,
         Rotary.Schema,
+        Attention.Schema,
+        AttentionGrad.Schema,
         Widen.Schema,
         DequantizeNBits.Schema,
     ];

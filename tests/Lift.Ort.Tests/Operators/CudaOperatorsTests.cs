@@ -9,6 +9,9 @@ namespace Lift.Ort.Tests.Operators;
 [TestClass]
 public sealed class CudaOperatorsTests
 {
+    /// <summary>Operators whose CUDA half is not written: sessions on a GPU leave their chains as they are. The list tests itself.</summary>
+    private static readonly string[] none = ["Attention", "AttentionGrad"];
+
     /// <summary>Operators on shapes and signals: they belong on the CPU, where ONNX Runtime keeps shapes.</summary>
     private static readonly string[] host = ["BroadcastGradientArgs", "Group"];
 
@@ -19,7 +22,7 @@ public sealed class CudaOperatorsTests
     public void Operators_without_a_cuda_half_are_known_by_name()
     {
         string[] actual = [.. TrainingOperators.Table.Where(s => !s.OnCuda).Select(s => s.Name).Order(StringComparer.Ordinal)];
-        string[] expected = [.. host.Order(StringComparer.Ordinal)];
+        string[] expected = [.. none.Concat(host).Order(StringComparer.Ordinal)];
         Assert.AreEqual("", string.Join(", ", actual.Except(expected)), "write their CUDA halves, or name them in the list");
         Assert.AreEqual("", string.Join(", ", expected.Except(actual)), "they have CUDA halves now, or are gone: take them off the list");
     }

@@ -54,6 +54,8 @@ internal static partial class OperatorCases
         ["GatedUnit"] = GatedUnit,
         ["GatedUnitGrad"] = GatedUnitGrad,
         ["Rotary"] = Rotary,
+        ["Attention"] = Attention,
+        ["AttentionGrad"] = AttentionGrad,
         ["Widen"] = Widen,
         ["DequantizeNBits"] = DequantizeNBits,
     };
