@@ -2,7 +2,7 @@ namespace Lift.Ort.Operators.Attentions;
 
 /// <summary>
 /// Scaled dot-product attention of q [… , T, d], k [… , S, d] and v [… , S, e], without a matrix of T x S in memory:
-/// s = scale · q kᵀ; s = cap · tanh(s / cap) where there is a cap; s = s + bias; s = keep ? s : fill; s = s + mask; y = softmax(s) v.
+/// s = scale · q kᵀ; s = cap · tanh(s / cap) where there is a cap; s = s + bias; s = keep ? s : fill; s = s + mask; s = max(s, floor); y = softmax(s) v.
 /// <c>bias</c>, <c>keep</c> and <c>mask</c> are broadcast to s. Axes in front of the last two are q's; k and v may have 1 there, or, on the last of them
 /// (heads), a divisor: each of their heads then serves so many of q's that follow each other.
 /// </summary>
@@ -34,10 +34,11 @@ internal sealed partial class AttentionGrad(AttentionForm form) : FloatKernel
 /// <summary>What a node of <see cref="Attention"/> or <see cref="AttentionGrad"/> says of itself.</summary>
 /// <param name="Softcap">0: none.</param>
 /// <param name="Fill">What stands where keep is false.</param>
+/// <param name="Floor">No score is smaller.</param>
 /// <param name="Guard">Rows of nothing but −∞ give 0.</param>
-internal sealed record AttentionForm(float Scale, float Softcap, float Fill, bool Guard, long[]? Q, long[]? K, long[]? V, long[]? Y)
+internal sealed record AttentionForm(float Scale, float Softcap, float Fill, float Floor, bool Guard, long[]? Q, long[]? K, long[]? V, long[]? Y)
 {
     public static AttentionForm Of(NodeAttributes n) => new(
-        n.Float("scale", 1), n.Float("softcap", 0), n.Float("fill", float.NegativeInfinity), n.Int("guard", 0) != 0,
+        n.Float("scale", 1), n.Float("softcap", 0), n.Float("fill", float.NegativeInfinity), n.Float("floor", float.NegativeInfinity), n.Int("guard", 0) != 0,
         n.Ints("q_order"), n.Ints("k_order"), n.Ints("v_order"), n.Ints("y_order"));
 }

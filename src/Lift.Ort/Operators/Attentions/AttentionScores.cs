@@ -23,7 +23,7 @@ internal sealed unsafe class AttentionScores<T> : IDisposable where T : unmanage
     private readonly AttentionMask? bias, keep, mask;
     private readonly T* biases, masks;
     private readonly byte* kept;
-    private readonly T scale, cap, fill;
+    private readonly T scale, cap, fill, floor;
     private readonly long columns;
     private readonly bool[] active;
     private readonly (T Top, T Masked)[] tops = new (T, T)[Rows];
@@ -39,7 +39,7 @@ internal sealed unsafe class AttentionScores<T> : IDisposable where T : unmanage
         biases = bias is null ? null : bias.Value.Data<T>();
         kept = keep is null ? null : keep.Value.Data<byte>();
         masks = mask is null ? null : mask.Value.Data<T>();
-        (scale, cap, fill) = (T.CreateTruncating(form.Scale), T.CreateTruncating(form.Softcap), T.CreateTruncating(form.Fill));
+        (scale, cap, fill, floor) = (T.CreateTruncating(form.Scale), T.CreateTruncating(form.Softcap), T.CreateTruncating(form.Fill), T.CreateTruncating(form.Floor));
         Stride = Padded(columns);
         active = new bool[(columns + Block - 1) / Block];
         Keys = Allocate(geometry.Q.Columns * Stride);
@@ -140,9 +140,10 @@ internal sealed unsafe class AttentionScores<T> : IDisposable where T : unmanage
         foreach (var (from, to) in Ranges) Simd.Scale(T.One / sum, s + from, to - from);
     }
 
-    /// <summary>Clears ds of row i where keep is false.</summary>
+    /// <summary>Clears ds of row i where keep is false, and of rows of which only the floor is left.</summary>
     public void ClearMasked(long i, long n, long row, T* ds, T lse)
     {
+        if (T.IsFinite(floor) && lse < floor / T.CreateTruncating(2)) Simd.Clear(ds + i * Stride, columns);
         if (keep is null || (mask is null && fill - lse < -vanishes)) return;
         byte* k = kept + keep.At[n] + row * keep.RowStride;
         foreach (var (from, to) in Ranges)
@@ -200,10 +201,14 @@ internal sealed unsafe class AttentionScores<T> : IDisposable where T : unmanage
             if (keep.ColumnStride == 1) Simd.Select(k, a, fill, columns);
             else if (*k == 0) new Span<T>(a, (int)columns).Fill(fill);
         }
-        if (mask is null) return;
-        T* m = masks + mask.At[n] + row * mask.RowStride;
-        if (mask.ColumnStride == 1) Simd.Add(m, a, columns);
-        else for (long j = 0; j < columns; j++) a[j] += *m;
+        if (mask is not null)
+        {
+            T* m = masks + mask.At[n] + row * mask.RowStride;
+            if (mask.ColumnStride == 1) Simd.Add(m, a, columns);
+            else for (long j = 0; j < columns; j++) a[j] += *m;
+        }
+        if (T.IsFinite(floor)) // far below every score: what it lifts are the masks
+            for (long j = 0; j < columns; j++) a[j] = T.Max(a[j], floor);
     }
 
     private void Broadcast(T* from, long stride, T* to)

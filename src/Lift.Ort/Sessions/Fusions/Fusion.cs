@@ -11,6 +11,7 @@ internal static class Fusion
 {
     private static readonly (string Name, Func<FusionGraph, NodeProto, bool> Apply)[] table =
     [
+        ("attention", AttentionFusion.Apply),
         ("cross-entropy", CrossEntropyFusion.Apply),
         ("gated unit", GatedUnitFusion.Apply),
         ("RMS normalization", RmsNormalizationFusion.Apply),
@@ -20,7 +21,7 @@ internal static class Fusion
     /// <summary>Replaces every chain that is found; answers how many of each kind.</summary>
     public static IReadOnlyDictionary<string, int> Apply(ModelProto model)
     {
-        var graph = new FusionGraph(model.Graph);
+        var graph = new FusionGraph(model);
         var counts = table.ToDictionary(f => f.Name, _ => 0);
         foreach (var (name, apply) in table)
         {
@@ -39,7 +40,7 @@ internal static class Fusion
     public static NodeProto Node(string op, string domain, string[] inputs, string[] outputs, params (string Name, object Value)[] attributes)
     {
         var node = new Node(op, domain, [], []);
-        foreach (var (name, value) in attributes) _ = value is float f ? node.With(name, f) : node.With(name, Convert.ToInt64(value));
-        return new NodeProto { OpType = op, Domain = domain, Name = outputs[0], Input = { inputs }, Output = { outputs }, Attribute = { node.Attributes.Values } };
+        foreach (var (name, value) in attributes) _ = value switch { float f => node.With(name, f), long[] all => node.With(name, all), _ => node.With(name, Convert.ToInt64(value)) };
+        return new NodeProto { OpType = op, Domain = domain, Name = outputs.First(o => o.Length > 0), Input = { inputs }, Output = { outputs }, Attribute = { node.Attributes.Values } };
     }
 }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Lift.Ort.Onnx;
+using Lift.Ort.Onnx.Reading;
 
 namespace Lift.Ort.Sessions.Fusions;
 
@@ -11,16 +12,18 @@ internal sealed class FusionGraph
     private readonly Dictionary<string, List<NodeProto>> readers = [];
     private readonly Dictionary<string, TensorProto> constants;
     private readonly Dictionary<string, ValueInfoProto> inputs;
-    private readonly HashSet<string> outputs;
+    private readonly HashSet<string> outputs, captured;
     private readonly Dictionary<NodeProto, List<NodeProto>> inserted = new(ReferenceEqualityComparer.Instance);
     private readonly HashSet<NodeProto> gone = new(ReferenceEqualityComparer.Instance);
 
-    public FusionGraph(GraphProto graph)
+    public FusionGraph(ModelProto model)
     {
-        this.graph = graph;
+        graph = model.Graph;
+        Types = new FusionTypes(model);
         constants = graph.Initializer.ToDictionary(t => t.Name);
         inputs = graph.Input.ToDictionary(i => i.Name);
         outputs = [.. graph.Output.Select(o => o.Name)];
+        captured = [.. graph.Node.SelectMany(n => n.Attribute).SelectMany(SubgraphNames.Of).SelectMany(SubgraphNames.Captured)];
         foreach (NodeProto node in graph.Node) Index(node);
     }
 
@@ -33,6 +36,9 @@ internal sealed class FusionGraph
             return [.. graph.Node];
         }
     }
+
+    /// <summary>Types and numbers of the values as the graph was before anything was replaced.</summary>
+    public FusionTypes Types { get; }
 
     public bool Contains(NodeProto node) => node.Output.Count > 0 && makers.TryGetValue(node.Output.First(o => o.Length > 0), out NodeProto? maker) && ReferenceEquals(maker, node);
 
@@ -99,17 +105,15 @@ internal sealed class FusionGraph
 
     public static long Int(NodeProto node, string attribute, long otherwise) => node.Attribute.FirstOrDefault(a => a.Name == attribute)?.I ?? otherwise;
 
+    /// <summary>Puts a further node in front of <paramref name="at"/>.</summary>
+    public void Insert(NodeProto at, NodeProto made) => Replace(at, [], made);
+
     /// <summary>Puts <paramref name="made"/> in the place of <paramref name="at"/>, removes the nodes of the chain, and lets readers of a key of <paramref name="renamed"/> read its value.</summary>
     public void Replace(NodeProto at, IEnumerable<NodeProto> removed, NodeProto made, IReadOnlyDictionary<string, string>? renamed = null)
     {
         if (!inserted.TryGetValue(at, out var before)) inserted[at] = before = [];
         before.Add(made);
-        foreach (NodeProto node in removed)
-        {
-            if (!gone.Add(node)) continue;
-            foreach (string input in Inputs(node)) readers[input].Remove(node);
-            foreach (string output in node.Output.Where(o => makers.TryGetValue(o, out NodeProto? maker) && ReferenceEquals(maker, node))) makers.Remove(output);
-        }
+        foreach (NodeProto node in removed) Remove(node);
         Index(made);
         foreach (var (value, name) in renamed ?? new Dictionary<string, string>())
         {
@@ -123,16 +127,51 @@ internal sealed class FusionGraph
         }
     }
 
+    /// <summary>True when nothing of what the node makes reaches an output of the graph, these nodes taken away.</summary>
+    public bool IsDead(NodeProto node, IReadOnlyCollection<NodeProto> without)
+    {
+        var seen = new HashSet<NodeProto>(without, ReferenceEqualityComparer.Instance) { node };
+        var open = new Stack<NodeProto>([node]);
+        while (open.TryPop(out NodeProto? next))
+        {
+            foreach (string output in next.Output.Where(o => o.Length > 0))
+            {
+                if (IsOutput(output) || captured.Contains(output)) return false;
+                foreach (NodeProto reader in Readers(output)) if (seen.Add(reader)) open.Push(reader);
+            }
+        }
+        return true;
+    }
+
+    /// <summary>Takes out the makers of these values that nobody reads, and what only they read, and so on upwards.</summary>
+    public void RemoveUnread(IEnumerable<string> values)
+    {
+        var open = new Stack<string>(values);
+        while (open.TryPop(out string? value))
+        {
+            if (Maker(value) is not { } node || node.Output.Any(o => o.Length > 0 && (IsOutput(o) || captured.Contains(o) || Readers(o).Count > 0))) continue;
+            Remove(node);
+            foreach (string input in Inputs(node)) open.Push(input);
+        }
+    }
+
     /// <summary>Puts the changes into the graph, in one walk: a change at a time would cost the square of the nodes.</summary>
     public void Commit()
     {
-        if (inserted.Count == 0) return;
+        if (inserted.Count == 0 && gone.Count == 0) return;
         var nodes = new List<NodeProto>(graph.Node.Count);
         foreach (NodeProto node in graph.Node) Emit(node, nodes);
         graph.Node.Clear();
         graph.Node.AddRange(nodes);
         inserted.Clear();
         gone.Clear();
+    }
+
+    private void Remove(NodeProto node)
+    {
+        if (!gone.Add(node)) return;
+        foreach (string input in Inputs(node)) readers[input].Remove(node);
+        foreach (string output in node.Output.Where(o => makers.TryGetValue(o, out NodeProto? maker) && ReferenceEquals(maker, node))) makers.Remove(output);
     }
 
     private void Emit(NodeProto node, List<NodeProto> to)
