@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Lift.Ort.Devices;
 using Lift.Ort.Devices.Cpu;
 using Lift.Ort.Devices.Cuda;
@@ -94,6 +95,22 @@ public static class TrainingOperators
 
     /// <summary>The same, with the halves for a device where operators have them; the others run on the CPU, and ONNX Runtime copies for them.</summary>
     public static void AddTo(SessionOptions options, IDevice device) => device.Run(new AddOperators(options));
+
+    /// <summary>True where an operator has a half for the device, so that nothing is copied to run it.</summary>
+    internal static bool RunOn(IDevice device, string name)
+    {
+        var asked = new HasHalf(Table.First(s => s.Name == name), new());
+        device.Run(asked);
+        return asked.Answer.Value;
+    }
+
+    /// <summary>Asks each device for its half.</summary>
+    private readonly record struct HasHalf(OperatorSchema Schema, StrongBox<bool> Answer) : IKernel
+    {
+        public void Run(CpuDevice device) => Answer.Value = true;
+
+        public void Run(CudaDevice device) => Answer.Value = Schema.OnCuda;
+    }
 
     /// <summary>Registers each device's operators.</summary>
     private readonly record struct AddOperators(SessionOptions Options) : IKernel

@@ -4,6 +4,7 @@ using Lift.Ort.Devices;
 using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
 using Lift.Ort.Onnx.Writing;
+using Lift.Ort.Sessions.Fusions;
 
 namespace Lift.Ort.Sessions;
 
@@ -25,6 +26,7 @@ public sealed unsafe class EvaluationSession : IDisposable
         (loss, this.what) = (record.LossOutput, what);
         this.outputs = [.. outputs.Prepend(loss).Distinct()];
         var model = new CompactModel(eval, this.outputs, new Dictionary<string, GradientForm>());
+        Fusion.Apply(model.Model, device);
         used = model.Inputs;
         inputs = [.. eval.Graph.Input.Select(TrainingInputs.Value).Where(v => !parameters.ContainsKey(v.Name))];
         check = new BatchCheck(inputs, record);

@@ -12,7 +12,7 @@ public enum Recompute
     /// <summary>What lies inside a layer of the model: only what passes from layer to layer is kept; about a third more arithmetic.</summary>
     Layers,
 
-    /// <summary>The attention probabilities and what leads to them from queries and keys: the tensors that grow with the square of the length.</summary>
+    /// <summary>The attention probabilities and what leads to them from queries and keys: the tensors that grow with the square of the length. Attention that a session fuses never keeps them: there is nothing to do then.</summary>
     Attention,
 }
 

@@ -1,3 +1,4 @@
+using Lift.Ort.Devices;
 using Lift.Ort.Onnx;
 using Lift.Ort.Operators;
 
@@ -9,22 +10,25 @@ namespace Lift.Ort.Sessions.Fusions;
 /// </summary>
 internal static class Fusion
 {
-    private static readonly (string Name, Func<FusionGraph, NodeProto, bool> Apply)[] table =
+    private static readonly (string Name, string[] Operators, Func<FusionGraph, NodeProto, bool> Apply)[] table =
     [
-        ("attention", AttentionFusion.Apply),
-        ("cross-entropy", CrossEntropyFusion.Apply),
-        ("gated unit", GatedUnitFusion.Apply),
-        ("RMS normalization", RmsNormalizationFusion.Apply),
-        ("rotary embedding", RotaryFusion.Apply),
+        ("attention", ["Attention", "AttentionGrad"], AttentionFusion.Apply),
+        ("cross-entropy", ["CrossEntropyStep"], CrossEntropyFusion.Apply),
+        ("gated unit", ["GatedUnit", "GatedUnitGrad"], GatedUnitFusion.Apply),
+        ("RMS normalization", ["SimplifiedLayerNormalizationGrad"], RmsNormalizationFusion.Apply),
+        ("rotary embedding", ["Rotary"], RotaryFusion.Apply),
     ];
 
     /// <summary>Replaces every chain that is found; answers how many of each kind.</summary>
-    public static IReadOnlyDictionary<string, int> Apply(ModelProto model)
+    /// <param name="device">Where the model will run: chains whose operators have no half for it stay. Null: the CPU.</param>
+    /// <param name="without">Kinds that are left out.</param>
+    public static IReadOnlyDictionary<string, int> Apply(ModelProto model, IDevice? device = null, IReadOnlyCollection<string>? without = null)
     {
         var graph = new FusionGraph(model);
         var counts = table.ToDictionary(f => f.Name, _ => 0);
-        foreach (var (name, apply) in table)
+        foreach (var (name, operators, apply) in table)
         {
+            if (without?.Contains(name) == true || (device is not null && !operators.All(o => TrainingOperators.RunOn(device, o)))) continue;
             foreach (NodeProto node in graph.Nodes)
                 if (graph.Contains(node) && apply(graph, node)) counts[name]++;
         }

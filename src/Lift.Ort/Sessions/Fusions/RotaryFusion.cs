@@ -64,7 +64,7 @@ internal static class RotaryFusion
     private static bool IsLast(FusionGraph graph, NodeProto node, string value)
     {
         long axis = FusionGraph.Int(node, "axis", 0);
-        return axis == -1 || (axis > 0 && Rank(graph, value) == axis + 1);
+        return axis == -1 || (axis > 0 && graph.Types.ShapeOf(value)?.Rank == axis + 1);
     }
 
     /// <summary>The width of a table of two dimensions: a constant, rows cut from one, twice one beside itself, or the cosines and sines of positions times frequencies.</summary>
@@ -85,19 +85,6 @@ internal static class RotaryFusion
             if (graph.Dims(frequencies) is not [var count] || graph.Maker(time, "Unsqueeze") is not { Input.Count: 2 } column || graph.Integers(column.Input[1]) is not [1]) continue;
             NodeProto? positions = graph.Maker(column.Input[0], "Cast") is { } cast ? graph.Maker(cast.Input[0]) : graph.Maker(column.Input[0]);
             if (positions?.OpType == "Range") return 2 * count;
-        }
-        return null;
-    }
-
-    /// <summary>The rank of a value where a transposition or a reshape says it, through operators that keep it.</summary>
-    private static int? Rank(FusionGraph graph, string value)
-    {
-        for (NodeProto? node = graph.Maker(value); node is not null; node = graph.Maker(node.Input[0]))
-        {
-            if (node.OpType == "Transpose") return node.Attribute.FirstOrDefault(a => a.Name == "perm")?.Ints.Count;
-            if (node.OpType == "Reshape") return graph.Integers(node.Input[1])?.Length;
-            bool keeps = node.OpType is "Mul" or "MatMul" && Math.Max(graph.Dims(node.Input[1])?.Length ?? 0, 0) <= 2;
-            if (!keeps && node.OpType is not ("Neg" or "SoftmaxGrad_13" or "ReduceSum" or "Softmax" or "Rotary")) return null;
         }
         return null;
     }
