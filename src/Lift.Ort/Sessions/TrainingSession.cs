@@ -23,14 +23,10 @@ public sealed record TrainingSessionOptions
     /// <summary>False runs the file's chains node by node instead of putting single operators of ours in their place; needs <see cref="TrainingOperators"/> to have a meaning.</summary>
     public bool Fusions { get; init; } = true;
 
-<<<<<<< HEAD
-    /// <summary>Whether <see cref="TrainingSession.LossScale"/> has an effect; null (the default): where a gradient passes through float16 values, be the weights themselves float32, on a device that computes with them.</summary>
-=======
     /// <summary>Kinds of fusions that are not put in, for measurements and comparisons: "attention", …</summary>
     internal IReadOnlyCollection<string> FusionsLeftOut { get; init; } = [];
 
-    /// <summary>Whether <see cref="TrainingSession.LossScale"/> has an effect; null (the default): where gradients are computed in 16 bits.</summary>
->>>>>>> 038b3cc (Attention fused in evaluation sessions too, only where the device has the operators; recomputation of attention has nothing to do then)
+    /// <summary>Whether <see cref="TrainingSession.LossScale"/> has an effect; null (the default): where a gradient passes through float16 values, be the weights themselves float32, on a device that computes with them.</summary>
     public bool? ScaleLoss { get; init; }
 
     /// <summary>What the backward pass computes again instead of keeping it; default nothing.</summary>
