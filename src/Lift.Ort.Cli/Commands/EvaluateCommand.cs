@@ -128,6 +128,8 @@ internal sealed class EvaluateCommand : LiftCommand
         if (line.GetValue(run) is not null) return fitted;
         if (asked.ClassNames is null && fitted.ClassNames is { } names && rows.Classes is { } classes && names.Count != classes)
             throw new LiftException($"The rows name {names.Count} of the model's {classes} classes ({string.Join(", ", names.Take(10))}), so their numbers are not known; give the run (--run), or all names in order (--class-names).");
+        if (fitted.Several.FirstOrDefault(c => c is { ClassNames: not null, Classes: not null } && c.ClassNames.Count != c.Classes) is { } open)
+            throw new LiftException($"The rows name {open.ClassNames!.Count} of the {open.Classes} classes of '{open.Output}' ({string.Join(", ", open.ClassNames.Take(10))}), so their numbers are not known; give the run (--run).");
         if (fitted.Table.Categories is { Count: > 0 } words)
             throw new LiftException($"Column '{words.Keys.First()}' holds words whose numbers only the run knows; give it with --run.");
         return fitted;

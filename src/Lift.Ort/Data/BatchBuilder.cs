@@ -137,7 +137,8 @@ internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions
             dims[0] = places;
         }
 
-        if (rank == 3 && rows.FirstOrDefault(r => !Of(r).Dims.SequenceEqual(first.Dims)) is { } other)
+        bool lines = options.Kind == LabelKind.Sequence && rows.All(r => Of(r).Dims is [var c, var h, _] && c == first.Dims[0] && h == first.Dims[1]); // images of written lines, filled up on the right
+        if (rank == 3 && !lines && rows.FirstOrDefault(r => !Of(r).Dims.SequenceEqual(first.Dims)) is { } other)
             throw new LiftException($"Row {other.Row}: field '{name}' has shape {Shape.Of(Of(other).Dims)} and row {rows[0].Row} has {Shape.Of(first.Dims)}, but images of one batch have one size; give it with --image-size.");
         var result = Tensor.Empty(name, first.Type, [count, .. dims]);
         if (labels && first.Type is ElementType.Int64) result.AsSpan<long>().Fill(Example.Ignored);

@@ -94,21 +94,24 @@ internal sealed class ExampleMaker
 
     private Example Ready(DataRow row, string field)
     {
-        if (row.Has(Batch.LabelsName) && row.Json.GetProperty(Batch.LabelsName).ValueKind != JsonValueKind.Array) return WithLabel(row, inputs.Read(row));
+        string? tags = options.LabelFields is [var named] ? named : row.FirstOf(options.Kind == LabelKind.Classes ? [Batch.LabelsName, "ner_tags", "tags", "label"] : [Batch.LabelsName]);
+        if (tags is not null && !row.Has(tags)) throw row.Error($"there is no field '{tags}' (fields: {row.Fields}), which --label-field names.");
+        if (tags is null && options.Kind == LabelKind.Classes) throw row.Error($"there is no field 'labels' with a class per token (fields: {row.Fields}); add it, or name the field with --label-field.");
+        if (tags is not null && row.Json.GetProperty(tags).ValueKind != JsonValueKind.Array) return WithLabel(row, inputs.Read(row));
         int[] ids = row.Ints(field);
         if (ids.Length == 0) throw row.Error($"field '{field}' is empty; give at least one token.");
 
         Example example = inputs.Filled(row, ids, field);
-        int[] marks = row.Has(Batch.LabelsName) ? [.. row.Json.GetProperty(Batch.LabelsName).EnumerateArray().Select(v => Mark(row, v))] : [.. ids];
-        if (marks.Length != ids.Length) throw row.Error($"field 'labels' has {marks.Length} entries and '{field}' has {ids.Length}; give one label per token, -100 where none counts.");
+        int[] marks = tags is not null ? [.. row.Json.GetProperty(tags).EnumerateArray().Select(v => Mark(row, tags, v))] : [.. ids];
+        if (marks.Length != ids.Length) throw row.Error($"field '{tags}' has {marks.Length} entries and '{field}' has {ids.Length}; give one label per token, -100 where none counts.");
         foreach (int label in marks)
         {
             if (label != Example.Ignored && (label < 0 || label >= (options.Classes ?? options.VocabularySize ?? int.MaxValue)))
-                throw row.Error($"label {label} in field 'labels' is out of range: the model scores classes 0 to {(options.Classes ?? options.VocabularySize) - 1}, and -100 is ignored.");
+                throw row.Error($"label {label} in field '{tags ?? field}' is out of range: the model scores classes 0 to {(options.Classes ?? options.VocabularySize) - 1}, and -100 is ignored.");
         }
         return inputs.Cut(example with { Labels = marks });
     }
 
-    private int Mark(DataRow row, JsonElement value) => value.ValueKind == JsonValueKind.String ? labels.ClassOf(row, Batch.LabelsName, value)
-        : value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int mark) ? mark : throw row.Wrong(Batch.LabelsName, value, "a list of whole numbers");
+    private int Mark(DataRow row, string field, JsonElement value) => value.ValueKind == JsonValueKind.String ? labels.ClassOf(row, field, value)
+        : value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int mark) ? mark : throw row.Wrong(field, value, "a list of whole numbers");
 }

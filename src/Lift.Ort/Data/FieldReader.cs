@@ -23,7 +23,7 @@ internal sealed partial class FieldReader(ModelInputs model, DataOptions options
             if (input.Name == except || input == model.Tokens || model.Streams.IsTokens(input.Name) || input.Name is Batch.LabelsName or ModelInputs.DecoderIds) continue;
             if (row.Has(input.Name)) Take(input, input.Name);
             else if (!model.MustBeGiven(input)) continue;
-            else if (input == model.OnlyGiven && FileField(row) is { } field) Take(input, field);
+            else if ((input == model.OnlyGiven || input == model.OnlyLarge) && FileField(row) is { } field) Take(input, field);
             else if (Likely(row, input) is { } own) Take(input, own);
             else if (input == model.OnlyGiven && table.Fits(input)) values[input.Name] = table.Read(row, input);
             else throw row.Error($"there is no field '{input.Name}' (fields: {row.Fields}), which the model reads as {input.Type}; {(input.Name == ModelInputs.EncoderStates ? "name the file that computes it with --encoder" : $"add it, or name the field that holds it with --inputs {input.Name}=FIELD")}.");

@@ -7,13 +7,13 @@ namespace Lift.Ort.Data;
 /// <summary>Reads what a row is scored against: a class by number or name, several classes, numbers.</summary>
 internal sealed class LabelReader(ModelInputs model, DataOptions options)
 {
-    private static readonly string[] usual = [Batch.LabelsName, "label", "target", "class", "score"];
+    private static readonly string[] usual = [Batch.LabelsName, "label", "target", "class", "score"], ofPixels = ["mask", "segmentation", "segmentation_map", "annotation"];
 
     /// <summary>The field that holds the label, or null.</summary>
     public string? FieldOf(DataRow row)
     {
         if (Array.Find(options.LabelFields, f => !row.Has(f)) is { } absent) throw row.Error($"there is no field '{absent}' (fields: {row.Fields}), which --label-field names.");
-        return options.LabelFields.FirstOrDefault() ?? (row.Has(options.LabelsInput) ? options.LabelsInput : row.FirstOf(usual));
+        return options.LabelFields.FirstOrDefault() ?? (row.Has(options.LabelsInput) ? options.LabelsInput : row.FirstOf(usual) ?? (model.Labels?.Type.Rank >= 3 ? row.FirstOf(ofPixels) : null));
     }
 
     /// <summary>True for fields that are read as a label and so never as something else.</summary>

@@ -54,6 +54,9 @@ internal sealed class ModelInputs
     /// <summary>The input that the rows must give, where there is exactly one.</summary>
     public GraphValue? OnlyGiven => All.Where(MustBeGiven).ToArray() is [var one] ? one : null;
 
+    /// <summary>The input of more than one number per row that the rows must give, where there is exactly one.</summary>
+    public GraphValue? OnlyLarge => All.Where(i => MustBeGiven(i) && !IsScalar(i)).ToArray() is [var one] ? one : null;
+
     /// <summary>True for an input of one number per row: [batch] or [batch, 1].</summary>
     public static bool IsScalar(GraphValue input) => input.Type.Shape is { Rank: > 0 } shape && shape.Dims.Skip(1).All(d => d.Value == 1);
 

@@ -35,6 +35,11 @@ internal static class BatchStatistics
         if (nodes.Length == 0)
             throw new LiftException("--batch-norm batch needs a BatchNormalization in the model, but it has none: exporters merge it into the convolution before it; export in training form (torch.onnx.export with training=TrainingMode.PRESERVE and do_constant_folding=False), or leave the option out.");
         foreach (Node node in nodes) node.With("training_mode", 1L);
+        foreach (var shared in nodes.SelectMany(n => (IEnumerable<(Node Node, string Value)>)[(n, n.Inputs[3]), (n, n.Inputs[4])]).GroupBy(u => Initializer(graph, u.Value)))
+        {
+            if (shared.Key is { } name && shared.Select(u => u.Value).Distinct().Count() > 1)
+                throw new LiftException($"--batch-norm batch cannot renew '{name}', which the exporter put in place of the equal statistics of several layers ({string.Join(", ", shared.Select(u => u.Node.Name).Distinct())}); export in training form (torch.onnx.export with training=TrainingMode.PRESERVE), or with statistics that differ.");
+        }
     }
 
     /// <summary>ONNX Runtime's training operator in the node's place: a stock build need not know the standard one's training form.</summary>

@@ -34,7 +34,7 @@ public static partial class Losses
         Var[] parts = Parts(l, l.Options.Normalize ?? true, l.Options.Group);
         Var? scale = l.Options.Scale is { } name ? Known(g, name).Cast(ElementType.Float).Reshape([]) : null;
         Var loss = Nearest(Similar(parts[0], parts.Length == 2 ? parts[1] : g.Concat(0, parts[1..]))); // [pairs, pairs (parts − 1)]
-        return l.Options.Symmetric ?? l.Outputs.Count > 1 ? (loss + Nearest(Similar(parts[1], parts[0]))) * 0.5 : loss;
+        return l.Options.Symmetric ?? l.Outputs.Count == 2 ? (loss + Nearest(Similar(parts[1], parts[0]))) * 0.5 : loss;
 
         Var Similar(Var a, Var b)
         {

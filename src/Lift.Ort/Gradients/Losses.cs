@@ -47,6 +47,7 @@ public static partial class Losses
         string[] several = name.Split([',', '+', ' '], StringSplitOptions.RemoveEmptyEntries);
         throw new LiftException(several.Length > 1 && several.All(table.ContainsKey)
             ? $"One --loss names one loss, but '{name}' asks for {several.Length}; give each its own, with its output: --loss {several[0]}:OUTPUT --loss {several[1]}:OUTPUT."
+            : DetectionHead.IsLoss(name) ? $"There is no loss '{name}': {DetectionHead.Reason}; losses are: {all}."
             : $"There is no loss '{name}'; losses are: {all}.");
     }
 

@@ -123,6 +123,7 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
     {
         IReadOnlyList<LossTerm> asked = options.AllTerms;
         string[] outputs = [.. asked.SelectMany(t => ScoredOutputs(graph, t)).Distinct()];
+        DetectionHead.Refuse(graph, outputs);
         var declared = outputs.ToDictionary(o => o, o => graph.Outputs.Find(v => v.Name == o)?.Type ?? graph.TypeOf(o));
         foreach (string output in outputs)
             if (graph.TypeOf(output).Shape is null && declared[output].Shape is not null) graph.Types[output] = declared[output]; // what the file declares, where nothing was inferred

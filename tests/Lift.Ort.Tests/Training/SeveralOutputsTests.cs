@@ -83,7 +83,7 @@ public sealed class SeveralOutputsTests
     [DataRow("tasks", "mse:prices", "no output 'prices'")]
     [DataRow("tasks", "mse:price*0", "weighs '0'")]
     [DataRow("tasks", "mse:", "write NAME")]
-    [DataRow("tasks", "detr:boxes", "There is no loss 'detr'")]
+    [DataRow("tasks", "detr:boxes", "object detection matches the model's answers with the boxes of an image before it scores them")]
     [DataRow("tasks", "mse:price --loss contrastive:logits_kind", "cannot stand beside another loss")]
     [DataRow("tasks", "mse:price --output logits_kind", "names one output for all losses")]
     [DataRow("tasks", "mse:price --label-smoothing 0.1", "None of the losses mse reads --label-smoothing")]
@@ -96,6 +96,23 @@ public sealed class SeveralOutputsTests
         LiftRun run = LiftRun.Here(["prepare", Model(model), "-o", temp["prepared"], "--train", "*", "--loss", .. losses.Split(' ')]);
         if (said.Length > 0) StringAssert.Contains(run.Refused(), said);
         else run.Good(); // the file leaves both axes open; the batch then tells
+    }
+
+    [TestMethod]
+    [DataRow("cross-entropy", "'logits' float[batch, 16, 5] is an answer per query of an object detector ('pred_boxes' holds its boxes)")]
+    [DataRow("mse:pred_boxes", "'pred_boxes'")]
+    [DataRow("cross-entropy:whole", "")]
+    public void Heads_of_object_detectors_are_refused(string loss, string said)
+    {
+        var graph = new Graph { Inputs = { new("x", new(ElementType.Float, new("batch", 16, 4))) } };
+        ShapeInference.InferInputs(graph);
+        foreach (var (name, width) in new[] { ("logits", 5), ("pred_boxes", 4) })
+            graph.Add("MatMul", [graph.Var("x"), graph.Constant<float>(new float[4 * width], [4, width], $"{name}.weight")], output: name);
+        graph.Add("ReduceMean", [graph.Var("logits")], n => n.With("axes", [1L]).With("keepdims", 0L), output: "whole");
+        foreach (string name in new[] { "logits", "pred_boxes", "whole" }) graph.Outputs.Add(new(name, graph.TypeOf(name)));
+        TrainingGraphOptions options = new() { Train = ["*"], Terms = [LossTerm.Parse(loss, new())] };
+        if (said.Length == 0) Assert.HasCount(2, TrainingGraph.Build(graph, options).Forward.Outputs);
+        else Assert.Contains(said, Assert.ThrowsExactly<LiftException>(() => TrainingGraph.Build(graph, options)).Message);
     }
 
     [TestMethod]
