@@ -7,10 +7,12 @@ namespace Lift.Ort.Gradients;
 /// <param name="Layer">The matrix as the file has it.</param>
 /// <param name="Name">The initializer that took its place.</param>
 /// <param name="Nodes">What takes the place of the layer's node: a MatMul and an Add for MatMulNBits, nothing for DequantizeLinear.</param>
-public sealed record DequantizedWeight(QuantizedLayer Layer, string Name, IReadOnlyList<Node> Nodes);
+/// <param name="Constants">Further initializers that these nodes read: a bias as floats, a scale in another shape.</param>
+public sealed record DequantizedWeight(QuantizedLayer Layer, string Name, IReadOnlyList<Node> Nodes, IReadOnlyList<string> Constants);
 
 /// <summary>
-/// Turns chosen quantized matrices into float weights, so that they can be trained: MatMulNBits becomes MatMul (and Add for its bias), DequantizeLinear of a matrix its result.
+/// Turns chosen quantized matrices into float weights, so that they can be trained: MatMulNBits becomes MatMul (and Add for its bias), DequantizeLinear of a matrix its result,
+/// QLinearConv a Conv between DequantizeLinear and QuantizeLinear; <see cref="DequantizedNodes"/> has them all.
 /// Values are (q − zero) · scale in float32, rounded to the scales' type; everything else stays as it is.
 /// </summary>
 public static partial class Dequantization
@@ -33,8 +35,8 @@ public static partial class Dequantization
         var originals = source.Nodes.Zip(graph.Nodes).ToDictionary(p => p.First, p => p.Second, (IEqualityComparer<Node>)ReferenceEqualityComparer.Instance);
         foreach (QuantizedLayer layer in all.Where(l => globs.Exists(g => Matches(g, l))))
         {
-            if (!layer.CanBecomeFloat) throw new LiftException($"{layer.Node} cannot become a float layer: --dequantize takes MatMulNBits and DequantizeLinear; leave '{layer.Weight}' quantized, or export the model in QDQ form.");
-            made[originals[layer.Node]] = layer.Node.OpType == "MatMulNBits" ? Product(graph, layer) : Value(graph, layer);
+            if (!layer.CanBecomeFloat) throw new LiftException($"{layer.Node} cannot become a float layer: the scale of its weight was not found behind it (Cast, then Mul by the product of both scales); leave '{layer.Weight}' quantized, or export the model in QDQ form.");
+            made[originals[layer.Node]] = Float(graph, layer);
         }
         Node[] nodes = [.. graph.Nodes.SelectMany(n => made.TryGetValue(n, out DequantizedWeight? weight) ? weight.Nodes : [n])];
         graph.Nodes.Clear();
@@ -46,25 +48,18 @@ public static partial class Dequantization
 
     private static bool Matches(Glob glob, QuantizedLayer layer) => glob.Matches(layer.Weight) || glob.Matches(layer.Layer) || glob.Matches($"{layer.Layer}.weight") || glob.Matches(layer.Node.Name);
 
-    private static DequantizedWeight Product(Graph graph, QuantizedLayer layer)
+    private static DequantizedWeight Float(Graph graph, QuantizedLayer layer)
     {
-        Node node = layer.Node;
-        string name = graph.NewName(FloatName(layer.Weight));
+        bool isValue = layer.Node.OpType == "DequantizeLinear";
+        string name = isValue ? layer.Node.Outputs[0] : graph.NewName(FloatName(layer.Weight));
         Add(graph, layer, name);
-        if (node.Input(5) is not { } bias) return new(layer, name, [new Node("MatMul", "", [node.Inputs[0], name], [node.Outputs[0]], node.Name)]);
-        string product = graph.NewName($"{node.Outputs[0]}/product");
-        return new(layer, name, [new Node("MatMul", "", [node.Inputs[0], name], [product], node.Name), new Node("Add", "", [product, bias], [node.Outputs[0]], $"{node.Name}/bias")]);
-    }
-
-    private static DequantizedWeight Value(Graph graph, QuantizedLayer layer)
-    {
-        Add(graph, layer, layer.Node.Outputs[0]);
-        return new(layer, layer.Node.Outputs[0], []);
+        var nodes = new DequantizedNodes(graph, layer, name);
+        return new(layer, name, nodes.Make(), nodes.Constants);
     }
 
     private static void Add(Graph graph, QuantizedLayer layer, string name)
     {
-        var values = new QuantizedValues(graph, layer.Node);
+        var values = new QuantizedValues(graph, layer);
         Tensor tensor = Tensor.Deferred(name, values.Type, layer.Dims, values.Make);
         graph.Initializers.Add(name, tensor);
         graph.Types[name] = tensor.TensorType;

@@ -49,7 +49,7 @@ public static class RunExport
         return new(
             weights.ToDictionary(w => w.Layer.Node.Outputs[0], w => w.Nodes),
             weights.SelectMany(w => w.Layer.Node.Inputs).Where(i => source.Initializers.ContainsKey(i) && !graph.Initializers.ContainsKey(i)).ToHashSet(),
-            weights.ToDictionary(w => w.Name, w => trained.GetValueOrDefault(w.Name) ?? NewContent.Of(graph.Initializers[w.Name])));
+            weights.SelectMany(w => w.Constants.Prepend(w.Name)).ToDictionary(n => n, n => trained.GetValueOrDefault(n) ?? NewContent.Of(graph.Initializers[n])));
     }
 
     private static Tensor Parameter(ArtifactFolder artifacts, string name) => artifacts.Parameters.TryGetValue(name, out Tensor? weight) ? weight
