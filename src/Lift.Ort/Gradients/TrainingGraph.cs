@@ -66,10 +66,20 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
     {
         Graph forward = LoweredGraph.Of(source);
         BatchStatistics.Choose(forward, options.BatchNorm);
+        ComputeInFloat(forward);
         forward.Domains["com.microsoft"] = 1; // ONNX Runtime fuses transposes into its own FusedMatMul, which a model without this import could not hold
         var (loss, terms) = AddLosses(forward, options);
         Prune.Run(forward);
         return (forward, loss, terms);
+    }
+
+    /// <summary>
+    /// Products of quantized matrices are computed in float32, as their gradients are: at accuracy_level 4 ONNX Runtime rounds activations to 8 bits, and its CPU kernel gives zeros where
+    /// scales and zero points are inputs of a model, as they are in artifacts.
+    /// </summary>
+    private static void ComputeInFloat(Graph graph)
+    {
+        foreach (Node node in graph.Nodes.Where(n => n.OpType == "MatMulNBits")) node.Attributes.Remove("accuracy_level");
     }
 
     /// <summary>The values to score for a loss, see <see cref="ScoredOutput"/>; for contrastive losses both outputs of a model with two towers.</summary>
