@@ -34,6 +34,13 @@ internal sealed class FusedNode(Graph graph, Node node, Dictionary<string, Var> 
 
     public float Float(string attribute, float otherwise = 0) => node.Float(attribute, otherwise);
 
+    /// <summary>Writes those of the node's attributes with these names onto another node.</summary>
+    public Action<Node> Copy(params string[] names) => to =>
+    {
+        foreach (string name in names)
+            if (node.Attributes.TryGetValue(name, out var attribute)) to.Set(attribute);
+    };
+
     /// <summary>An attribute of 1 or more that the operator cannot do without.</summary>
     public long Count(string attribute) => node.Int(attribute) is > 0 and var count ? count : throw Refuse($"its attribute {attribute} is {(node.Has(attribute) ? node.Int(attribute) : "missing")}");
 

@@ -21,9 +21,13 @@ public static class GraphOps
 
     public static Var MatMul(this Var a, Var b) => a.Graph.Add("MatMul", [a, b]);
 
-    public static Var Reshape(this Var x, params ReadOnlySpan<long> dims) => x.Reshape(x.Graph.Longs(dims));
+    /// <summary>The same elements in another shape: 0 keeps the size of x along that axis, −1 is what is left.</summary>
+    public static Var Reshape(this Var x, params ReadOnlySpan<long> dims) => x.Graph.Add("Reshape", [x, x.Graph.Longs(dims)]);
 
-    public static Var Reshape(this Var x, Var shape) => x.Graph.Add("Reshape", [x, shape]);
+    /// <summary>The same elements in a shape that is computed, or that of another value: a 0 in it is an empty axis. With a −1 in it (what is left), a 0 keeps the size of x.</summary>
+    public static Var Reshape(this Var x, Var shape) => x.Graph.ContentOf(shape.Name)?.Any(d => d.Value == -1) == true
+        ? x.Graph.Add("Reshape", [x, shape])
+        : x.Graph.Add("Reshape", [x, shape], n => n.With("allowzero", 1L));
 
     /// <summary>Axes in the order of <paramref name="permutation"/>. The identity adds no node: ONNX Runtime's GemmTransposeFusion takes any Transpose behind a Gemm for [1, 0].</summary>
     public static Var Transpose(this Var x, params long[] permutation) => permutation.Index().All(p => p.Item == p.Index)
@@ -50,10 +54,12 @@ public static class GraphOps
     public static Var ReduceSum(this Var x, ReadOnlySpan<long> axes, bool keepDims = true) =>
         x.Graph.Add("ReduceSum", [x, x.Graph.Longs(axes)], n => n.With("keepdims", keepDims ? 1L : 0L));
 
-    /// <summary>Mean over <paramref name="axes"/>; axes are an attribute below opset 18, an input from it on.</summary>
-    public static Var ReduceMean(this Var x, long[] axes, bool keepDims = true) => x.Graph.Opset >= 18
-        ? x.Graph.Add("ReduceMean", [x, x.Graph.Longs(axes)], n => n.With("keepdims", keepDims ? 1L : 0L))
-        : x.Graph.Add("ReduceMean", [x], n => n.With("axes", axes).With("keepdims", keepDims ? 1L : 0L));
+    public static Var ReduceMean(this Var x, long[] axes, bool keepDims = true) => x.Reduce("ReduceMean", axes, keepDims);
+
+    /// <summary>A reduction other than ReduceSum over <paramref name="axes"/>, which are an attribute below opset 18, an input from it on.</summary>
+    public static Var Reduce(this Var x, string op, long[] axes, bool keepDims = true) => x.Graph.Opset >= 18
+        ? x.Graph.Add(op, [x, x.Graph.Longs(axes)], n => n.With("keepdims", keepDims ? 1L : 0L))
+        : x.Graph.Add(op, [x], n => n.With("axes", axes).With("keepdims", keepDims ? 1L : 0L));
 
     public static Var Where(this Var condition, Var then, Var otherwise) => condition.Graph.Add("Where", [condition, then, otherwise]);
 

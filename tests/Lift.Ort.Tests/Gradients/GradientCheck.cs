@@ -38,6 +38,22 @@ internal static class GradientCheck
         return [.. Evaluate(session, weights, weights.ToDictionary(w => w.Key, w => Values(w.Value)), names).Select(g => Array.ConvertAll(g, v => (float)v))];
     }
 
+    /// <summary>The loss that the case's node alone gives in ONNX Runtime; null where its kernel does not take the case, or computes what is no number.</summary>
+    public static double? Loss(string op, GradientCase c)
+    {
+        try
+        {
+            var (graph, _) = Forward(op, c);
+            var weights = Floats(c);
+            using var session = Open(graph, [Wide], ElementType.Float);
+            return Evaluate(session, weights, weights.ToDictionary(w => w.Key, w => Values(w.Value)), [Wide])[0] is [var loss] && double.IsFinite(loss) ? loss : null;
+        }
+        catch (Exception e) when (e is OnnxRuntimeException or LiftException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>A graph of the case's node and a scalar float32 loss over all its float outputs; the inputs are x0, x1, …: initializers, or graph inputs with symbols for dimensions.</summary>
     public static (Graph Graph, string Loss) Forward(string op, GradientCase c, Func<int, bool>? symbolic = null)
     {
@@ -110,12 +126,14 @@ internal static class GradientCheck
         var (graph, loss) = Forward(op, c, symbolic);
         if (Lowerings.Has(op)) graph = LoweredGraph.Of(graph);
         graph.Opset = Math.Min(graph.Opset, OpsetConverter.Highest);
-        var weights = c.Inputs.Select((t, i) => t?.Rename($"x{i}")).OfType<Tensor>().Where(t => t.Type.IsFloat()).ToDictionary(t => t.Name);
+        var weights = Floats(c);
         string[] varied = Varied(c);
         var gradients = BackwardPass.Run(graph, loss, varied);
         foreach (string w in varied) graph.Nodes.Add(new Node("Identity", "", [gradients[w].Name], [TrainingGraph.GradientOf(w)]));
         return (graph, weights, loss);
     }
+
+    private static Dictionary<string, Tensor> Floats(GradientCase c) => c.Inputs.Select((t, i) => t?.Rename($"x{i}")).OfType<Tensor>().Where(t => t.Type.IsFloat()).ToDictionary(t => t.Name);
 
     private static InferenceSession Open(Graph graph, string[] outputs, ElementType type)
     {

@@ -54,7 +54,8 @@ internal static class ChannelNormalizations
         Var x = b.X(), dims = b.Dims(x), dy = b.Dy;
         int rank = b.RankOf(x);
         long groups = b.Node.Int("num_groups");
-        Var InGroups(Var v) => v.Reshape(0, groups, -1);
+        Var inGroups = b.Graph.Concat(0, b.DimOf(x, 0), b.Graph.Longs(groups), b.Graph.Add("ReduceProd", [dims.Slice(1, long.MaxValue, 0)], n => n.With("keepdims", 1L)) / b.Graph.Longs(groups));
+        Var InGroups(Var v) => v.Reshape(inGroups);
         var (normalised, inverse) = Standardise(InGroups(x), [2], b.Node.Float("epsilon", 1e-5f));
         bool perGroup = b.Graph.Opset < 21;
         Var g = perGroup ? InGroups(dy) * b.X(1).Reshape(-1, 1) : InGroups(dy * PerChannel(b.X(1), x));
@@ -84,8 +85,9 @@ internal static class ChannelNormalizations
         Var x = b.X(), dims = b.Dims(x);
         long size = b.Node.Int("size"), before = (size - 1) / 2, after = size - 1 - before;
         float alpha = b.Node.Float("alpha", 1e-4f), beta = b.Node.Float("beta", 0.75f), bias = b.Node.Float("bias", 1);
+        Var flat = b.Graph.Concat(0, b.DimOf(x, 0), b.Graph.Longs(1), b.DimOf(x, 1), b.Graph.Add("ReduceProd", [dims.Slice(2, long.MaxValue, 0)], n => n.With("keepdims", 1L)));
         // Channels as the rows of an image of one channel: sums over neighbours are means over a window.
-        Var Neighbours(Var v, long front, long back) => b.Like((b.Graph.Add("AveragePool", [v.Reshape(b.Graph.Concat(0, b.DimOf(x, 0), b.Graph.Longs(1), b.DimOf(x, 1), b.Graph.Longs(-1)))], n =>
+        Var Neighbours(Var v, long front, long back) => b.Like((b.Graph.Add("AveragePool", [v.Reshape(flat)], n =>
             n.With("kernel_shape", [size, 1L]).With("pads", [front, 0L, back, 0]).With("count_include_pad", 1L)) * size).Reshape(dims), x);
         Var s = Neighbours(x * x, before, after) * (alpha / size) + bias;
         Var scaled = b.Dy * b.Graph.Add("Pow", [s, s.Like(-beta)]);

@@ -5,7 +5,9 @@ namespace Lift.Ort.Gradients.Rules;
 /// <summary>Rules of element-wise arithmetic, and the operators whose results do not depend smoothly on their inputs.</summary>
 [NoGradient("Shape", "Size", "ConstantOfShape", "Range", "NonZero", "ArgMax", "ArgMin", "EyeLike", "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Bernoulli", "Multinomial",
     "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Not", "Xor", "IsNaN", "IsInf", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseNot", "BitwiseXor",
-    "Sign", "Floor", "Ceil", "Round", "NonMaxSuppression", "Unique", "StringNormalizer", "TfIdfVectorizer", "Constant", "Hardmax", "BlackmanWindow", "HannWindow", "HammingWindow", "MelWeightMatrix")]
+    "Sign", "Floor", "Ceil", "Round", "NonMaxSuppression", "Unique", "StringNormalizer", "TfIdfVectorizer", "Constant", "Hardmax", "BlackmanWindow", "HannWindow", "HammingWindow", "MelWeightMatrix",
+    "ImageDecoder", "RegexFullMatch", "StringConcat", "StringSplit", "com.microsoft.BifurcationDetector", "com.microsoft.DynamicTimeWarping", "com.microsoft.IsAllFinite", "com.microsoft.MurmurHash3",
+    "com.microsoft.Range", "com.microsoft.Tokenizer", "com.microsoft.Unique", "com.microsoft.GatherBlockQuantized")]
 internal static class Elementwise
 {
     /// <summary>y = a + b ⇒ da = dy, db = dy</summary>

@@ -45,7 +45,7 @@ internal static class GridSampling
     }
 
     /// <summary>f of every tap of one and every tap of another axis, [images, places, taps · taps].</summary>
-    private static Var Combine(Var left, Var right, Func<Var, Var, Var> f) => f(left.Unsqueeze(3), right.Unsqueeze(2)).Reshape(0, 0, -1);
+    private static Var Combine(Var left, Var right, Func<Var, Var, Var> f) => f(left.Unsqueeze(3), right.Unsqueeze(2)).Reshape(0, 0, left.Shape?[2].Value * right.Shape?[2].Value ?? -1);
 
     /// <summary>What the points read along one axis.</summary>
     /// <param name="Pixel">The pixels' numbers, inside the image, int64 [images, places, taps].</param>

@@ -25,15 +25,14 @@ internal static class LossNodes
     [Gradient("com.microsoft.SoftmaxCrossEntropy")]
     public static Var?[] SoftmaxCrossEntropy(Backward b)
     {
-        if (b.DyOf(1) is not null) throw b.Refuse("its log_prob must not be trained through");
-        return [b.Graph.Add("SoftmaxCrossEntropyGrad", [b.Dy, b.Out(1), b.X(1)], n => n.With("reduction", b.Node.String("reduction", "mean")), "com.microsoft")];
+        Var dx = b.Graph.Add("SoftmaxCrossEntropyGrad", [b.Dy, b.Out(1), b.X(1)], n => n.With("reduction", b.Node.String("reduction", "mean")), "com.microsoft");
+        return [ThroughLog(b, dx, -1)];
     }
 
     /// <summary>loss, log p = cross-entropy of […, C] scores with a weight w for each label ⇒ dscores = (p − onehot(label)) w · dloss / Σ w</summary>
     [Gradient("SparseSoftmaxCrossEntropy")]
     public static Var?[] SparseSoftmaxCrossEntropy(Backward b)
     {
-        if (b.DyOf(1) is not null) throw b.Refuse("its log_prob must not be trained through");
         Var label = b.X(1).Reshape(-1), each = b.Dy;
         bool mean = b.Node.String("reduction", "mean") == "mean";
         Var weight = b.HasX(2) ? b.X(2).Reshape(-1) : label.ShapeOf().Filled(1).Cast(b.Dy.Element);
@@ -41,19 +40,22 @@ internal static class LossNodes
         if (mean) each = each / weight.ReduceSum([0]);
         Var classes = b.X().ShapeOf().Slice(-1, long.MaxValue, 0);
         Var rows = b.Out(1).Reshape(b.Graph.Concat(0, b.Graph.Longs(-1), classes));
-        return [b.Graph.Add("SoftmaxCrossEntropyLossInternalGrad", [each, rows, label], n => n.With("reduction", "none"), "com.microsoft").Reshape(b.Dims(b.X()))];
+        return [ThroughLog(b, b.Graph.Add("SoftmaxCrossEntropyLossInternalGrad", [each, rows, label], n => n.With("reduction", "none"), "com.microsoft").Reshape(b.Dims(b.X())), -1)];
     }
 
     private static Var?[] CrossEntropy(Backward b, Var? ignored)
     {
         Var? dx = b.DyOf(0) is not { } dy ? null : b.Graph.Add("SoftmaxCrossEntropyLossInternalGrad", [dy, b.Out(1), b.X(1), b.HasX(2) ? b.X(2) : null, ignored],
             n => n.With("reduction", b.Node.String("reduction", "mean")), "com.microsoft");
-        if (b.DyOf(1) is { } log)
-        {
-            Var through = b.Graph.Add("LogSoftmaxGrad_13", [log, b.Out(1)], n => n.With("axis", 1L), "com.microsoft");
-            dx = dx is null ? through : dx + through;
-        }
-        return [dx];
+        return [ThroughLog(b, dx, 1)];
+    }
+
+    /// <summary>dx and what comes through output 1, the logarithms of the probabilities.</summary>
+    private static Var? ThroughLog(Backward b, Var? dx, long axis)
+    {
+        if (b.DyOf(1) is not { } log) return dx;
+        Var through = b.Graph.Add("LogSoftmaxGrad_13", [log, b.Out(1)], n => n.With("axis", axis), "com.microsoft");
+        return dx is null ? through : dx + through;
     }
 
     private static Var?[] LogLikelihood(Backward b, Var? ignored)

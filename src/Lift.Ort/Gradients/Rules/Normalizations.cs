@@ -30,12 +30,17 @@ internal static class Normalizations
         return [dx, Broadcasting.SumTo(b.Dy * normalised, scale), b.HasX(2) ? Broadcasting.SumTo(b.Dy, b.X(2)) : null];
     }
 
-    /// <summary>y = x r s, r = 1/√(mean x² + ε) over the last axis ⇒ SimplifiedLayerNormalizationGrad(dy, x, s, r)</summary>
+    /// <summary>y = x r s, r = 1/√(mean x² + ε) over the last axes ⇒ SimplifiedLayerNormalizationGrad(dy, x, s, r)</summary>
     [Gradient("SimplifiedLayerNormalization")]
     public static Var?[] SimplifiedLayerNormalization(Backward b)
     {
-        int rank = b.RankOf(b.X());
-        if (b.Axis(rank, -1) != rank - 1) throw b.Refuse("only the last axis is supported");
+        int rank = b.RankOf(b.X()), axis = b.Axis(rank, -1);
+        if (axis != rank - 1)
+        {
+            Var x = b.X(), inverse = b.Out(1).Cast(x.Element), normalised = x * inverse, ds = b.Dy * b.X(1);
+            long[] inner = [.. Enumerable.Range(axis, rank - axis)];
+            return [inverse * (ds - normalised * (ds * normalised).ReduceMean(inner)), Broadcasting.SumTo(b.Dy * normalised, b.X(1))];
+        }
         Var[] d = b.Graph.AddMany("SimplifiedLayerNormalizationGrad", 2, [b.Dy, b.X(), b.X(1), b.Out(1).Cast(b.X().Element)], n => n.With("axis", -1L), "com.microsoft");
         return [b.Like(d[0], b.X()), b.Like(d[1], b.X(1))];
     }

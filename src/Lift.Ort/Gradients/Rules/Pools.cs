@@ -78,9 +78,9 @@ internal static class Pools
     public static Var?[] GlobalMaxPool(Backward b)
     {
         Var x = b.X(), dims = b.Dims(x);
-        Var rows = x.Reshape(b.Graph.Concat(0, b.Graph.Longs(0, 0), b.Graph.Longs(-1)));
+        Var rows = x.Reshape(b.Graph.Concat(0, b.DimOf(x, 0), b.DimOf(x, 1), b.Graph.Add("ReduceProd", [SlidingWindow.Spatial(x)], n => n.With("keepdims", 1L))));
         Var first = b.Graph.Add("ArgMax", [rows], n => n.With("axis", 2L));
-        Var zeros = rows.ShapeOf().Filled(0).Cast(RuleOps.ElementOfGradient(x)), flat = b.Dy.Reshape(b.Graph.Longs(0, 0, 1));
+        Var zeros = rows.ShapeOf().Filled(0).Cast(RuleOps.ElementOfGradient(x)), flat = b.Dy.Reshape(0, 0, 1);
         return [b.Like(b.Graph.Add("ScatterElements", [zeros, first, flat], n => n.With("axis", 2L)).Reshape(dims), x)];
     }
 

@@ -43,11 +43,10 @@ internal static class RecurrentLayers
     public static Var?[] Rnn(Backward b)
     {
         Graph g = b.Graph;
-        if (b.Node.Int("layout") != 0) throw b.Refuse("layout 1 (batch first) is not supported by ONNX Runtime; export it with layout 0");
         Var x = b.X(), w = b.X(1), r = b.X(2);
         Var Third(Var v) => g.Concat(1, v * 0, v * 0, v);
         // σ(−10⁴) = 0 and σ(10⁴) = 1 exactly.
-        Var gates = w.Slice(0, 1, 2).Reshape(g.Longs(0, -1)) * 0;
+        Var gates = w.Slice(0, 1, 2).Reshape(0, -1) * 0;
         Var bias = g.Concat(1, b.HasX(3) ? Halves(b, gates) : [gates - 1e4, gates + 1e4, gates, gates, gates, gates]);
         Var?[] inputs = [x, Third(w), Third(r), bias, Maybe(b, 4), Maybe(b, 5)];
         void Attributes(Node n)
@@ -55,10 +54,11 @@ internal static class RecurrentLayers
             foreach (string name in (string[])["direction", "hidden_size", "clip"])
                 if (b.Node.Attributes.TryGetValue(name, out var attribute)) n.Set(attribute);
             string[] functions = Functions(b.Node, ["Tanh"]);
-            if (functions.Any(f => f != "Tanh")) n.With("activation_functions", string.Join(' ', functions.Select(f => $"Sigmoid {f}")));
+            // A clip acts on the gates too; behind it, a step that is steep enough is 0 and 1 exactly again.
+            string gate = b.Node.Float("clip") > 0 ? "HardSigmoid:1000000:0.5" : "Sigmoid";
+            if (gate != "Sigmoid" || functions.Any(f => f != "Tanh")) n.With("activation_functions", string.Join(' ', functions.Select(f => $"{gate} {f}")));
             if (!n.Has("hidden_size")) n.With("hidden_size", Hidden(b));
         }
-        if (b.Node.Float("clip") > 0) throw b.Refuse("clip is not supported");
         Var[] y = g.AddMany("GRUTraining", 3, inputs, Attributes, "com.microsoft");
         Var[] d = g.AddMany("GRUGrad", 5, [.. inputs, y[0], y[2], b.DyOf(0), b.DyOf(1)], Attributes, "com.microsoft");
         long hidden = Hidden(b);
@@ -95,7 +95,6 @@ internal static class RecurrentLayers
     private static void Train(Backward b, string op, params string[] defaults)
     {
         Node node = b.Node;
-        if (node.Int("layout") != 0) throw b.Refuse("layout 1 (batch first) is not supported by ONNX Runtime; export it with layout 0");
         string[] functions = Functions(node, defaults);
         if (!node.Has("hidden_size")) node.With("hidden_size", Hidden(b));
         foreach (string name in (string[])["activations", "activation_alpha", "activation_beta", "layout"]) node.Attributes.Remove(name);

@@ -29,7 +29,7 @@ internal static class Reductions
         if (NoOp(b)) return [b.Dy];
         Var x = b.X(), zero = b.IsZero(x);
         long[] axes = Axes(b);
-        return [Keep(b, b.Dy) * b.WithoutOne(x, zero, zero.ReduceSum(axes), Product(x + zero, axes))];
+        return [Keep(b, b.Dy) * b.WithoutOne(x, zero, zero.ReduceSum(axes), (x + zero).Reduce("ReduceProd", axes))];
     }
 
     /// <summary>y = Σ |x| ⇒ dx = dy · sign x</summary>
@@ -77,11 +77,6 @@ internal static class Reductions
     private static Var Spread(Backward b, Var reduced) => b.Like(Keep(b, reduced).Expand(b.Dims(b.X())), b.X());
 
     private static Var Count(Backward b) => Product(b, Axes(b));
-
-    /// <summary>Π over <paramref name="axes"/>, which are an attribute below opset 18.</summary>
-    private static Var Product(Var x, long[] axes) => x.Graph.Opset >= 18
-        ? x.Graph.Add("ReduceProd", [x, x.Graph.Longs(axes)])
-        : x.Graph.Add("ReduceProd", [x], n => n.With("axes", axes));
 
     /// <summary>The number of elements over <paramref name="axes"/>, in x's type.</summary>
     private static Var Product(Backward b, long[] axes)

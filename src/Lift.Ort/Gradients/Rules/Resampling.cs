@@ -42,7 +42,7 @@ internal static class Resampling
         Var one = b.Graph.Concat(0, b.Graph.Longs(1), size.Slice(1, long.MaxValue, 0));
         Var points = b.Graph.Add("AffineGrid", [b.Graph.Constant<float>(identity, [1, axes, axes + 1]), one], n => n.With("align_corners", b.Node.Int("align_corners"))).Reshape(-1, axes);
         Var padded = b.Graph.Add("Pad", [points, b.Graph.Longs(0, 0, 0, 1), b.Graph.Scalar(1, ElementType.Float)]).Cast(theta.Element);
-        return [b.Like(dy.Reshape(0, -1, axes).Transpose(0, 2, 1).MatMul(padded), theta)];
+        return [b.Like(dy.Reshape(b.Graph.Concat(0, b.DimOf(theta, 0), b.Graph.Add("ReduceProd", [size.Slice(2, long.MaxValue, 0)], n => n.With("keepdims", 1L)), b.Graph.Longs(axes))).Transpose(0, 2, 1).MatMul(padded), theta)];
     }
 
     /// <summary>y = columns added into an image ⇒ dx = the patches of dy: a convolution that picks each element of the window</summary>
@@ -74,51 +74,6 @@ internal static class Resampling
         {
             if (axes is not null) n.With("axes", axes);
         }), x)];
-    }
-
-    /// <summary>
-    /// y = means of bilinear samples in each bin of each region ⇒ along either axis a bin's mean is a weighted sum of pixels, y = A x Bᵀ, so dx = Σ Aᵀ dy B over the regions of
-    /// each image. Regions get no gradient, as in PyTorch.
-    /// </summary>
-    [Gradient("RoiAlign")]
-    public static Var?[] RoiAlign(Backward b)
-    {
-        if (b.Node.String("mode", "avg") != "avg") throw b.Refuse("mode 'max' is not supported, only 'avg'");
-        Graph g = b.Graph;
-        Var x = b.X(), rois = b.X(1), dy = b.Dy;
-        Var images = b.DimOf(x, 0), channels = b.DimOf(x, 1), rows = b.DimOf(x, 2), columns = b.DimOf(x, 3), regions = b.DimOf(rois, 0);
-        long height = b.Node.Int("output_height", 1), width = b.Node.Int("output_width", 1);
-        Var a = BinWeights(b, rois, 1, height, rows), c = BinWeights(b, rois, 0, width, columns); // [regions, bins, pixels]
-        Var spread = dy.MatMul(c.Unsqueeze(1)); // [regions, channels, height, columns]
-        Var flat = spread.Transpose(0, 2, 1, 3).Reshape(g.Concat(0, regions * g.Longs(height), channels * columns));
-        Var numbers = g.Add("Range", [g.Scalar(0, ElementType.Int64), images.Reshape([]), g.Scalar(1, ElementType.Int64)]).Reshape(-1, 1);
-        Var mine = numbers.EqualTo(b.X(2).Reshape(1, -1)).Cast(x.Element).Unsqueeze(2, 3); // [images, regions, 1, 1]
-        Var all = (mine * a.Unsqueeze(0)).Reshape(g.Concat(0, images, regions * g.Longs(height), rows)).Transpose(0, 2, 1);
-        return [b.Like(all.MatMul(flat).Reshape(g.Concat(0, images, rows, channels, columns)).Transpose(0, 2, 1, 3), x), null, null];
-    }
-
-    /// <summary>How much each pixel counts in each bin of each region along one axis, [regions, bins, pixels].</summary>
-    private static Var BinWeights(Backward b, Var rois, int axis, long bins, Var pixels)
-    {
-        Graph g = b.Graph;
-        bool half = b.Node.String("coordinate_transformation_mode", "half_pixel") == "half_pixel";
-        Var corners = rois * b.Node.Float("spatial_scale", 1);
-        if (half) corners = corners - 0.5;
-        Var start = corners.Slice(axis, axis + 1, 1), size = corners.Slice(axis + 2, axis + 3, 1) - start; // [regions, 1]
-        if (!half) size = g.Add("Max", [size, size.Like(1)]);
-        Var bin = size / bins;
-        long ratio = b.Node.Int("sampling_ratio");
-        Var samples = ratio > 0 ? bin * 0 + ratio : g.Add("Max", [b.Unary("Ceil", bin), bin.Like(1)]);
-        Var most = ratio > 0 ? g.Scalar(ratio, ElementType.Int64)
-            : g.Add("ReduceMax", [g.Concat(0, samples.Reshape(-1), g.Constant<float>([1f]).Cast(samples.Element))], n => n.With("keepdims", 0L)).Cast(ElementType.Int64);
-        Var Numbers(Var count) => g.Add("Range", [g.Scalar(0, ElementType.Int64), count.Reshape([]), g.Scalar(1, ElementType.Int64)]).Cast(rois.Element);
-        Var sample = Numbers(most), length = pixels.Cast(rois.Element);
-        Var there = g.Add("Less", [sample, samples]).Cast(rois.Element).Unsqueeze(1); // [regions, 1, samples]
-        Var at = start.Unsqueeze(2) + bin.Unsqueeze(2) * (Numbers(g.Scalar(bins, ElementType.Int64)).Reshape(1, -1, 1) + ((sample + 0.5) / samples).Unsqueeze(1));
-        Var inside = g.Add("And", [g.Add("GreaterOrEqual", [at, at.Like(-1)]), g.Add("LessOrEqual", [at, length])]).Cast(rois.Element);
-        Var clamped = g.Add("Min", [g.Add("Max", [at, at.Like(0)]), length - 1]);
-        Var hat = g.Add("Relu", [1 - b.Unary("Abs", clamped.Unsqueeze(3) - Numbers(pixels))]); // [regions, bins, samples, pixels]
-        return ((there * inside).Unsqueeze(3) * hat).ReduceSum([2], keepDims: false) / samples.Unsqueeze(2);
     }
 
     /// <summary>True unless the axis certainly passes as it is.</summary>
@@ -170,6 +125,7 @@ internal static class Resampling
     private static Var Matrix(Backward b, int axis)
     {
         Graph g = b.Graph;
+        if (NeedsAll(b)) return MatrixOfAll(b, axis);
         Var n = b.DimOf(b.X(), axis), m = b.DimOf(b.Y, axis), one = g.Longs(1);
         Var unit = g.Add("EyeLike", [g.Concat(0, n, n).Filled(0)]).Reshape(g.Concat(0, n, one, one, n));
         int at = InputAxis(b, axis);
@@ -196,13 +152,36 @@ internal static class Resampling
         return rows.Reshape(g.Concat(0, n, m)).Cast(b.X().Element);
     }
 
+    /// <summary>True where the node has one scale for all axes, and looks at the image's border along each.</summary>
+    private static bool NeedsAll(Backward b) => b.Node.String("keep_aspect_ratio_policy", "stretch") != "stretch" && b.HasX(3) && CommonScale(b) is null
+        && b.Node.String("coordinate_transformation_mode", "half_pixel") is not ("align_corners" or "tf_crop_and_resize");
+
+    /// <summary>The same by the node with all its axes, so that it finds its scale itself: the unit vectors lie along the first axis that it keeps, and are constant along the others.</summary>
+    private static Var MatrixOfAll(Backward b, int axis)
+    {
+        Graph g = b.Graph;
+        int rank = b.RankOf(b.X()), images = Array.FindIndex([.. Enumerable.Range(0, rank)], a => !Changes(b, a));
+        if (images < 0) throw b.Refuse($"keep_aspect_ratio_policy '{b.Node.String("keep_aspect_ratio_policy")}' with half_pixel_symmetric, antialias or exclude_outside needs an axis that is not resized");
+        Var n = b.DimOf(b.X(), axis), m = b.DimOf(b.Y, axis), one = g.Longs(1);
+        Var Along(int a, Var kept, Var resized) => a == images ? n : Changes(b, a) ? resized : kept;
+        Var[] unitDims = [.. Enumerable.Range(0, rank).Select(a => a == images || a == axis ? n : one)];
+        Var unit = g.Add("EyeLike", [g.Concat(0, n, n).Filled(0)]).Reshape(g.Concat(0, unitDims)).Expand(g.Concat(0, Enumerable.Range(0, rank).Select(a => Along(a, one, b.DimOf(b.X(), a)))));
+        if (axis < images) throw b.Refuse("it resizes an axis in front of all that it keeps");
+        Var sizes = b.Node.Has("axes") ? b.X(3) : g.Concat(0, Enumerable.Range(0, rank).Select(a => Along(a, one, b.X(3).Slice(a, a + 1, 0))));
+        Var y = g.Add("Resize", [unit, null, null, sizes], node =>
+        {
+            foreach (var attribute in b.Node.Attributes.Values) node.Set(attribute);
+        });
+        foreach (int other in Enumerable.Range(0, rank).Where(a => a != images && a != axis)) y = y.Slice(0, 1, other);
+        return y.Reshape(g.Concat(0, n, m)).Cast(b.X().Element);
+    }
+
     /// <summary>The scale of a node that keeps the aspect ratio; null where the axes have scales of their own, or only the sizes count.</summary>
     private static Var? CommonScale(Backward b)
     {
         string policy = b.Node.String("keep_aspect_ratio_policy", "stretch"), coordinates = b.Node.String("coordinate_transformation_mode", "half_pixel");
         if (policy == "stretch" || !b.HasX(3) || coordinates is "align_corners" or "tf_crop_and_resize") return null;
-        if (coordinates == "half_pixel_symmetric" || b.Node.Int("antialias") != 0 || b.Node.Int("exclude_outside") != 0)
-            throw b.Refuse($"keep_aspect_ratio_policy '{policy}' together with half_pixel_symmetric, antialias or exclude_outside is not supported");
+        if (coordinates == "half_pixel_symmetric" || b.Node.Int("antialias") != 0 || b.Node.Int("exclude_outside") != 0) return null;
         Var x = b.X(), dims = b.Node.Ints("axes") is { } axes ? b.Dims(x).Gather(b.Graph.Longs(b.Axes(x, axes))) : b.Dims(x);
         return b.Graph.Add(policy == "not_larger" ? "ReduceMin" : "ReduceMax", [b.X(3).Cast(ElementType.Float) / dims.Cast(ElementType.Float)], n => n.With("keepdims", 0L));
     }

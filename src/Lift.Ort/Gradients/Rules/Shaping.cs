@@ -7,11 +7,7 @@ internal static class Shaping
 {
     /// <summary>y = x in another shape ⇒ dx = dy in x's shape</summary>
     [Gradient("Reshape"), Gradient("Flatten"), Gradient("Squeeze"), Gradient("Unsqueeze")]
-    public static Var?[] Reshape(Backward b)
-    {
-        bool empty = b.X().Shape?.Dims.Any(d => d.Value == 0) == true; // a 0 would mean: as in dy
-        return [b.Like(empty ? b.Graph.Add("Reshape", [b.Dy, b.Dims(b.X())], n => n.With("allowzero", 1L)) : b.Dy.Reshape(b.Dims(b.X())), b.X())];
-    }
+    public static Var?[] Reshape(Backward b) => [b.Like(b.Dy.Reshape(b.Dims(b.X())), b.X())];
 
     /// <summary>y = x with axes permuted by p ⇒ dx = dy permuted by p⁻¹</summary>
     [Gradient("Transpose")]
@@ -109,7 +105,7 @@ internal static class Shaping
         long s = b.Node.Int("blocksize");
         Var x = b.X();
         Var dims = b.Dims(x), h = b.DimOf(x, 2), w = b.DimOf(x, 3);
-        Var blocks = b.Dy.Reshape(b.Graph.Concat(0, b.DimOf(x, 0), b.Graph.Longs(-1), h, b.Graph.Longs(s), w, b.Graph.Longs(s)));
+        Var blocks = b.Dy.Reshape(b.Graph.Concat(0, b.DimOf(x, 0), b.DimOf(x, 1) / b.Graph.Longs(s * s), h, b.Graph.Longs(s), w, b.Graph.Longs(s)));
         return [b.Like(blocks.Transpose(0, 1, 3, 5, 2, 4).Reshape(dims), x)];
     }
 

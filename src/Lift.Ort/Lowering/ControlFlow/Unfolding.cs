@@ -15,10 +15,15 @@ internal sealed class Unfolding
 
     private readonly Graph graph;
     private readonly KnownNumbers numbers;
+    private readonly Sequences sequences;
     private readonly HashSet<string> nodeNames; // ONNX Runtime wants them different
     private int depth;
 
-    private Unfolding(Graph graph, IEnumerable<Node> nodes) => (this.graph, numbers, nodeNames) = (graph, new(graph), [.. nodes.Select(n => n.Name)]);
+    private Unfolding(Graph graph, IEnumerable<Node> nodes)
+    {
+        (this.graph, numbers, nodeNames) = (graph, new(graph), [.. nodes.Select(n => n.Name)]);
+        sequences = new(graph, numbers, Take);
+    }
 
     /// <summary>The graph without cache and settled control flow; <paramref name="source"/> itself where it has neither.</summary>
     /// <param name="keepPresent">True leaves a decoder's presents among the outputs.</param>
@@ -26,7 +31,7 @@ internal sealed class Unfolding
     public static Graph Of(Graph source, bool keepPresent = false)
     {
         bool cache = EmptyCache.IsNeeded(source);
-        if (!cache && !source.Nodes.Exists(n => n.Subgraphs.Any())) return source;
+        if (!cache && !source.Nodes.Exists(n => n.Subgraphs.Any() || Sequences.Operators.Contains(n.Operator))) return source;
         Graph graph = source.Clone();
         graph.ReserveNames();
         graph.Nodes.Clear();
@@ -45,13 +50,14 @@ internal sealed class Unfolding
         "Loop" when node.Input(0) is { } count && new KnownNumbers(graph).Of(count) is [var times] => $"{node} repeats {times} times, and only up to {MaxSteps} times, {MaxNodes} nodes and with conditions known beforehand are written out.",
         "Loop" => $"{node} repeats as often as '{node.Input(0) ?? node.Input(1)}' says, which depends on the run.",
         "Scan" => $"{node} goes over an axis of '{node.Inputs[^1]}' {graph.TypeOf(node.Inputs[^1])}, whose length depends on the run or is above {MaxSteps}.",
-        _ => null,
+        _ => Sequences.WhyNot(node),
     };
 
     private void Visit(Node node)
     {
         if (++depth > 64) throw new LiftException($"{node} lies in more than 64 subgraphs of one another; no exporter makes that.");
-        if (!TryUnfold(node))
+        bool folded = sequences.TryFold(node) && !sequences.Has(node.Outputs[0]); // what makes a sequence stays until nobody reads it
+        if (!folded && !TryUnfold(node))
         {
             EmptyParts.Drop(graph, node);
             graph.Nodes.Add(node);

@@ -52,4 +52,28 @@ internal static class Embeddings
         });
         return [table.Reshape(-1, all).Gather(buckets, 1).Unsqueeze(0)];
     }
+
+    /// <summary>
+    /// y = bias · (u (r a − 1) + 2) with the gates (u, r) = σ of the two halves' sums of (query + its bias) W + b, per head and query. Letters: B texts, S words, N heads, D head size.
+    /// Source: com.microsoft.GatedRelativePositionBias; WavLM, section III B.
+    /// </summary>
+    [Lowering("com.microsoft.GatedRelativePositionBias")]
+    public static Var?[] GatedRelativePositionBias(FusedNode n)
+    {
+        if (n.Has(6)) throw n.Refuse("its tokens are packed (token_offset)");
+        Var query = (n.X() + n.X(1)).Reshape(0, 0, n.Count("num_heads"), -1).Transpose(0, 2, 1, 3); // [B, N, S, D]
+        Var[] gates = Rotation.Split(n.Graph.Add("Sigmoid", [(query.MatMul(n.X(3)) + n.X(4)).Reshape(n.Graph.Concat(0, query.ShapeOf().Slice(0, 3, 0), n.Graph.Longs(2, -1))).ReduceSum([-1], keepDims: false)]), -1, 1, 1);
+        return [(gates[0] * (gates[1] * n.X(5) - 1) + 2) * n.X(2)];
+    }
+
+    /// <summary>y = rows of a table; the row of the padding is read, but gets no gradient</summary>
+    [Lowering("com.microsoft.TorchEmbedding")]
+    public static Var?[] TorchEmbedding(FusedNode n)
+    {
+        Graph g = n.Graph;
+        if (n.Has(3) && n.Longs(3) is not [0]) throw n.Refuse("it divides gradients by how often a row occurs (scale_grad_by_freq)");
+        Var rows = n.X().Gather(n.X(1));
+        if (!n.Has(2) || n.Longs(2) is [< 0]) return [rows];
+        return [n.X(1).EqualTo(n.X(2)).Unsqueeze(-1).Where(rows.Detach(), rows)];
+    }
 }

@@ -27,10 +27,10 @@ internal static class Experts
             "gelu" => g.Add("FastGelu", [middle], domain: "com.microsoft"),
             "silu" => middle * g.Add("Sigmoid", [middle]),
             "identity" => middle,
-            "swiglu" => Gated(n, middle),
+            "swiglu" => Gated(n, middle, tokens),
             var other => throw n.Refuse($"its activation '{other}' is not known"),
         };
-        if (n.Has(Third)) middle *= Layer(n, tokens, Third);
+        if (n.Has(Third) && n.Node.String("activation_type", "relu") != "swiglu") middle *= Layer(n, tokens, Third);
         Var y = Layer(n, middle, Second) * Routes(n).Transpose(1, 0).Unsqueeze(2);
         return [y.ReduceSum([0], keepDims: false).Reshape(x.ShapeOf())];
     }
@@ -42,13 +42,17 @@ internal static class Experts
         return n.Maybe(weights + 1) is { } bias ? y + bias.Unsqueeze(1) : y;
     }
 
-    /// <summary>G σ(αG) (L + β), where G and L, cut at the limit, alternate along the last axis.</summary>
-    private static Var Gated(FusedNode n, Var x)
+    /// <summary>G σ(αG) (L + β) of gates G and values L, cut at the limit: they alternate along the last axis, are its halves, or L is the third layer.</summary>
+    private static Var Gated(FusedNode n, Var x, Var tokens)
     {
         Graph g = n.Graph;
-        if (n.Int("swiglu_fusion") is var fusion and not 1) throw n.Refuse($"only gates that alternate with their values are supported (swiglu_fusion = 1, not {fusion})");
-        Var[] pairs = [.. Rotation.Split(x.Reshape(g.Concat(0, x.ShapeOf().Slice(0, -1, 0), g.Longs(-1, 2))), -1, 1, 1).Select(p => p.Squeeze(-1))];
-        Var gate = pairs[0], value = pairs[1];
+        var (gate, value) = n.Int("swiglu_fusion") switch
+        {
+            0 when n.Has(Third) => (x, Layer(n, tokens, Third)),
+            1 => Pair(Rotation.Split(x.Reshape(g.Concat(0, x.ShapeOf().Slice(0, -1, 0), g.Longs(-1, 2))), -1, 1, 1), -1),
+            2 => Pair(Rotation.Split(x.Reshape(g.Concat(0, x.ShapeOf().Slice(0, -1, 0), g.Longs(2, -1))), -2, 1, 1), -2),
+            var other => throw n.Refuse($"its gates and values are in one layer, but neither alternate (swiglu_fusion = 1) nor are its halves (2): swiglu_fusion = {other}"),
+        };
         if (n.Node.Has("swiglu_limit"))
         {
             double limit = n.Float("swiglu_limit");
@@ -56,6 +60,8 @@ internal static class Experts
         }
         return gate * g.Add("Sigmoid", [gate * n.Float("activation_alpha", 1)]) * (value + n.Float("activation_beta", 0));
     }
+
+    private static (Var First, Var Second) Pair(Var[] halves, long axis) => (halves[0].Squeeze(axis), halves[1].Squeeze(axis));
 
     /// <summary>Shares of the experts, [R, E]: 0 outside of the k best.</summary>
     private static Var Routes(FusedNode n)

@@ -28,7 +28,7 @@ internal sealed record Heads(FusedNode N, long Count, long Shared)
         : x.Reshape(0, 0, Shared, 1, -1).Transpose(0, 2, 3, 1, 4);
 
     /// <summary>[B, N, S, D] ⇒ queries</summary>
-    public Var QueriesByHead(Var x) => Groups == 1 ? x : x.Reshape(g.Concat(0, g.Longs(0, Shared, Groups), x.ShapeOf().Slice(2, 4, 0)));
+    public Var QueriesByHead(Var x) => Groups == 1 ? x : x.Reshape(g.Concat(0, N.DimOf(x, 0), g.Longs(Shared, Groups), x.ShapeOf().Slice(2, 4, 0)));
 
     /// <summary>[B, K, T, D] ⇒ keys or values</summary>
     public Var KeysByHead(Var x) => Groups == 1 ? x : x.Unsqueeze(2);
@@ -40,7 +40,7 @@ internal sealed record Heads(FusedNode N, long Count, long Shared)
     public Var Join(Var y) => (Groups == 1 ? y.Transpose(0, 2, 1, 3) : y.Transpose(0, 3, 1, 2, 4)).Reshape(0, 0, -1);
 
     /// <summary>Attention's result, scores or shares ⇒ [B, N, S, D or T]</summary>
-    public Var ByHead(Var y) => Groups == 1 ? y : y.Reshape(g.Concat(0, g.Longs(0, Count), y.ShapeOf().Slice(3, 5, 0)));
+    public Var ByHead(Var y) => Groups == 1 ? y : y.Reshape(g.Concat(0, N.DimOf(y, 0), g.Longs(Count), y.ShapeOf().Slice(3, 5, 0)));
 
     /// <summary>[B or 1, N or 1, S, T] ⇒ what broadcasts against the scores; of lower rank, it broadcasts already.</summary>
     public Var Bias(Var bias)
@@ -50,7 +50,7 @@ internal sealed record Heads(FusedNode N, long Count, long Shared)
         if (rank == 3) bias = bias.Unsqueeze(0);
         if (bias.Shape![1].Value == 1) return bias.Unsqueeze(1);
         if (bias.Shape[1].Value != Count) bias += g.Scalar(0, bias.Element).Reshape(1, 1, 1, 1).Expand(g.Longs(1, Count, 1, 1));
-        return bias.Reshape(g.Concat(0, g.Longs(0, Shared, Groups), bias.ShapeOf().Slice(2, 4, 0)));
+        return bias.Reshape(g.Concat(0, N.DimOf(bias, 0), g.Longs(Shared, Groups), bias.ShapeOf().Slice(2, 4, 0)));
     }
 
     /// <summary>scale · q kᵀ, with 1/√D where no scale is given</summary>

@@ -9,7 +9,7 @@ internal static class Products
     [Lowering("com.microsoft.FusedGemm")]
     public static Var?[] FusedGemm(FusedNode n)
     {
-        Var y = n.Graph.Add("Gemm", [n.X(), n.X(1), n.Maybe(2)], a => Copy(n, a, "alpha", "beta", "transA", "transB"));
+        Var y = n.Graph.Add("Gemm", [n.X(), n.X(1), n.Maybe(2)], n.Copy("alpha", "beta", "transA", "transB"));
         string name = n.Node.String("activation");
         float?[] given = [.. new[] { "activation_alpha", "activation_beta", "activation_gamma" }.Select(p => n.Node.Has(p) ? n.Float(p) : (float?)null)];
         return [Activate(n, y, name, given)];
@@ -19,7 +19,7 @@ internal static class Products
     [Lowering("com.microsoft.FusedConv")]
     public static Var?[] FusedConv(FusedNode n)
     {
-        Var y = n.Graph.Add("Conv", [n.X(), n.X(1), n.Maybe(2)], a => Copy(n, a, "auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"));
+        Var y = n.Graph.Add("Conv", [n.X(), n.X(1), n.Maybe(2)], n.Copy("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"));
         if (n.Maybe(3) is { } sum) y += sum;
         return [Activate(n, y, n.Node.String("activation"), [.. (n.Node.Attributes.GetValueOrDefault("activation_params")?.Floats ?? []).Select(v => (float?)v)])];
     }
@@ -28,8 +28,31 @@ internal static class Products
     [Lowering("com.microsoft.FusedMatMulActivation")]
     public static Var?[] FusedMatMulActivation(FusedNode n)
     {
-        Var y = n.Graph.Add("FusedMatMul", [n.X(), n.X(1)], a => Copy(n, a, "alpha", "transA", "transB", "transBatchA", "transBatchB"), "com.microsoft");
+        Var y = n.Graph.Add("FusedMatMul", [n.X(), n.X(1)], n.Copy("alpha", "transA", "transB", "transBatchA", "transBatchB"), "com.microsoft");
         return [Activate(n, y, n.Node.String("activation"), [.. new[] { "activation_alpha", "activation_beta", "activation_gamma" }.Select(p => n.Node.Has(p) ? n.Float(p) : (float?)null)])];
+    }
+
+    /// <summary>y = x ∗ᵀ w + bias with pads that are an input: what they cut is cut off afterwards</summary>
+    [Lowering("com.microsoft.ConvTransposeWithDynamicPads")]
+    public static Var?[] ConvTranspose(FusedNode n)
+    {
+        if (n.Node.String("auto_pad", "NOTSET") != "NOTSET") throw n.Refuse("it has both pads and auto_pad");
+        Var whole = n.Graph.Add("ConvTranspose", [n.X(), n.X(1), n.Maybe(3)], n.Copy("dilations", "group", "kernel_shape", "output_padding", "strides"));
+        if (n.Maybe(2) is not { } pads) return [whole];
+        long axes = n.RankOf(n.X()) - 2;
+        Var ends = whole.ShapeOf().Slice(2, long.MaxValue, 0) - pads.Slice(axes, 2 * axes, 0);
+        return [n.Graph.Add("Slice", [whole, pads.Slice(0, axes, 0), ends, n.Graph.Longs([.. Enumerable.Range(2, (int)axes)])])];
+    }
+
+    /// <summary>The same as Conv and FusedConv, with the channels last in x, y and what is added: x [N, H, W, C]</summary>
+    [Lowering("com.microsoft.NhwcConv"), Lowering("com.microsoft.NhwcFusedConv")]
+    public static Var?[] ChannelsLast(FusedNode n)
+    {
+        int rank = n.RankOf(n.X());
+        Var y = n.Graph.Add("Conv", [n.X().Transpose([0, rank - 1, .. Enumerable.Range(1, rank - 2)]), n.X(1), n.Maybe(2)], n.Copy("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"));
+        y = y.Transpose([0, .. Enumerable.Range(2, rank - 2), 1]);
+        if (n.Maybe(3) is { } sum) y += sum;
+        return [Activate(n, y, n.Node.String("activation"), [.. (n.Node.Attributes.GetValueOrDefault("activation_params")?.Floats ?? []).Select(v => (float?)v)])];
     }
 
     /// <summary>The activation of this name; parameters in the order alpha, beta, gamma, or as Clip has them: low, high.</summary>
@@ -50,11 +73,5 @@ internal static class Products
         {
             for (int i = 0; i < names.Length; i++) if (At(i) is { } value) a.With(names[i], value);
         });
-    }
-
-    private static void Copy(FusedNode n, Node to, params string[] attributes)
-    {
-        foreach (string name in attributes)
-            if (n.Node.Attributes.TryGetValue(name, out var attribute)) to.Set(attribute);
     }
 }

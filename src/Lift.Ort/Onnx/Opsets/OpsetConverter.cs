@@ -69,6 +69,7 @@ internal static class OpsetConverter
     {
         List<Node> result = [node];
         for (int version = from + 1; version <= Lowest; version++) result = [.. result.SelectMany(n => Apply(graph, n, path, raising.GetValueOrDefault((n.Operator, version))))];
+        if (BatchFirst.Is(node)) result = Apply(graph, node, path, BatchFirst.Rewrite);
         if (from > Highest && wider.Contains(node.Operator) && node.Inputs.Any(i => graph.TypeOf(i).Element == ElementType.BFloat16))
         {
             ComputeWide(graph, node);
