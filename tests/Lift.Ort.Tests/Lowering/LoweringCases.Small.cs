@@ -124,7 +124,7 @@ internal static partial class LoweringCases
 
     private static GradientCase[] DynamicPads() =>
     [
-        new("pads", [F([1, 2, 3, 3]), F([2, 3, 3, 3], seed: 2), L(1, 1, 1, 1), F([3])], n => n.With("strides", [2L, 2]).With("output_padding", [1L, 1])), new("uneven", [F([1, 2, 3, 4]), F([2, 3, 3, 3], seed: 2), L(1, 0, 0, 2)]), new("none", [F([1, 2, 3, 3]), F([2, 1, 2, 2], seed: 2)]),
+        new("pads", [F([1, 2, 3, 3]), F([2, 3, 3, 3], seed: 2), L(1, 1, 1, 1), F([3])], n => n.With("strides", [2L, 2]).With("output_padding", [1L, 1])), new("uneven", [F([1, 2, 3, 4]), F([2, 3, 3, 3], seed: 2), L(1, 0, 0, 2)]),
     ];
 
     private static GradientCase[] ChannelsLast(bool fused)
@@ -193,12 +193,5 @@ internal static partial class LoweringCases
             }
         }
         return y;
-    }
-
-    private static AttributeProto Numbers(string name, params float[] values)
-    {
-        var a = new AttributeProto { Name = name, Type = AttributeProto.Types.AttributeType.Floats };
-        a.Floats.AddRange(values);
-        return a;
     }
 }

@@ -81,13 +81,6 @@ internal static partial class LoweringCases
         ["com.microsoft.ComplexMulConj"] = Complex(-1),
         ["com.microsoft.NhwcConv"] = ChannelsLast(false),
         ["com.microsoft.NhwcFusedConv"] = ChannelsLast(true),
-        ["Affine"] = [new("both", [F([2, 3])], n => n.With("alpha", 0.7f).With("beta", 1.3f)), new("default", [F([2, 3])])],
-        ["Scale"] = [new("plain", [F([2, 3])], n => n.With("scale", 0.7f))],
-        ["ScaledTanh"] = [new("plain", [F([2, 3])], n => n.With("alpha", 0.7f).With("beta", 1.3f))],
-        ["ParametricSoftplus"] = [new("plain", [F([2, 3])], n => n.With("alpha", 0.7f).With("beta", 1.3f))],
-        ["ImageScaler"] = [new("plain", [F([2, 3, 2, 2])], n => n.With("scale", 0.7f).Set(Numbers("bias", 1, 2, 3)))],
-        ["Crop"] = [new("border", [F([1, 2, 5, 6])], n => n.With("border", [1L, 2, 3, 1])), new("size", [F([1, 2, 5, 6])], n => n.With("border", [1L, 2, 0, 0]).With("scale", [2L, 3]))],
-        ["DynamicSlice"] = [new("plain", [F([4, 5]), L(1, 0), L(3, 4), L(0, 1)]), new("no axes", [F([4, 5]), L(1, 0), L(3, 4)])],
         ["com.microsoft.MoE"] =
         [
             .. Gates(),
