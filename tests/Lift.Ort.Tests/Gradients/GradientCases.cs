@@ -118,7 +118,7 @@ internal static class GradientCases
         ["LogSoftmax"] = [new("last", [F([2, 5])]), new("axis 0", [F([3, 4])], n => n.With("axis", 0L))],
         ["SoftmaxCrossEntropyLoss"] = [new("mean", [F([4, 5]), L([4], 1, -100, 0, 4)], n => n.With("ignore_index", -100L)), new("no ignore", [F([3, 4]), L([3], 1, 0, 3)])],
         ["LayerNormalization"] = [new("bias", [F([2, 3, 5]), F([5], 0.5f, 1.5f), F([5])]), new("no bias", [F([4, 5]), F([5], 0.5f, 1.5f)]), new("two axes", [F([2, 3, 4]), F([3, 4], 0.5f, 1.5f), F([3, 4])], n => n.With("axis", 1L))],
-        ["SimplifiedLayerNormalization"] = [new("plain", [F([2, 3, 5]), F([5], 0.5f, 1.5f)])],
+        ["SimplifiedLayerNormalization"] = [new("plain", [F([2, 3, 5]), F([5], 0.5f, 1.5f)]), new("two axes", [F([2, 3, 4]), F([3, 4], 0.5f, 1.5f)], n => n.With("axis", 1L))],
     };
 
     /// <summary>All cases of each operator.</summary>

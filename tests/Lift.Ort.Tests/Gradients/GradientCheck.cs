@@ -13,7 +13,17 @@ internal static class GradientCheck
 {
     private const string Wide = "loss64";
 
-    public static void Run(string op, GradientCase c) => Compare(op, c, c.Step, 6e-3);
+    public static void Run(string op, GradientCase c)
+    {
+        try
+        {
+            Compare(op, c, c.Step, 6e-3);
+        }
+        catch (OnnxRuntimeException e)
+        {
+            throw new AssertFailedException($"{op} ({c.Note}{(c.Dynamic ? ", dynamic" : "")}): {e.Message}", e);
+        }
+    }
 
     /// <summary>The same in float64, with small steps; answers false where ONNX Runtime has no kernel for it.</summary>
     public static bool RunDouble(string op, GradientCase c)

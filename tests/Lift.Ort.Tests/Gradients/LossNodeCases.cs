@@ -33,6 +33,7 @@ internal static class LossNodeCases
         ["com.microsoft.NegativeLogLikelihoodLossInternal2"] = [.. Internal()],
         ["SparseSoftmaxCrossEntropy"] =
         [
+            new("log_prob is used too", [F([2, 3, 4]), L([2, 3], 0, 1, 2, 3, 3, 0)], Outputs: 2),
             new("mean", [F([2, 3, 4]), L([2, 3], 0, 1, 2, 3, 3, 0)]), new("sum", [F([3, 4]), L(3, 0, 3)], n => n.With("reduction", "sum")),
             .. new[] { "mean", "sum" }.Select(r => new GradientCase($"weights, {r}", [F([3, 4]), L(3, 0, 3), F([3], 0.5f, 2)], n => n.With("reduction", r)) { Vary = [0] }),
         ],
@@ -46,5 +47,6 @@ internal static class LossNodeCases
     ];
 
     private static IEnumerable<GradientCase> Probabilities(string reduction) =>
-        [new(reduction, [F([2, 3]), Tensor.From<float>("l", [0.2f, 0.3f, 0.5f, 1, 0, 0], 2, 3)], n => n.With("reduction", reduction)) { Vary = [0] }];
+        [new(reduction, [F([2, 3]), Tensor.From<float>("l", [0.2f, 0.3f, 0.5f, 1, 0, 0], 2, 3)], n => n.With("reduction", reduction)) { Vary = [0] },
+            new($"{reduction}, log_prob is used too", [F([2, 3]), Tensor.From<float>("l", [0.2f, 0.3f, 0.5f, 1, 0, 0], 2, 3)], n => n.With("reduction", reduction), Outputs: 2) { Vary = [0] }];
 }

@@ -33,6 +33,8 @@ internal static class RecurrentCases
         yield return Layer("one step", 1, 2, 1, true, false);
         yield return Layer("only the last state", 3, 2, 1, true, false) with { Absent = [0] };
         if (op == "RNN") yield return Layer("relu", 3, 2, 1, true, false, n => n.Set(Strings("activations", "Relu"))) with { Step = 1e-3f };
+        if (op == "RNN") yield return Layer("clip", 3, 2, 2, true, true, n => n.With("clip", 0.37f).With("direction", "bidirectional")) with { Step = 2e-4f };
+        if (op == "RNN") yield return Layer("clip, bare", 3, 2, 1, false, false, n => n.With("clip", 0.37f)) with { Step = 2e-4f };
     }
 
     private static IEnumerable<GradientCase> Lstm()

@@ -21,6 +21,9 @@ internal static class ResamplingCases
             .. from coordinates in new[] { "half_pixel", "output_half_pixel" }
                from ratio in new[] { 0L, 1, 2 }
                select new GradientCase($"{coordinates}, {ratio}", [F([2, 3, 5, 6]), Rois(), L([4], 0, 1, 0, 1)], n => n.With("coordinate_transformation_mode", coordinates).With("sampling_ratio", ratio).With("output_height", 2L).With("output_width", 3L).With("spatial_scale", 0.5f)) { Vary = [0] },
+            .. from coordinates in new[] { "half_pixel", "output_half_pixel" }
+               from ratio in new[] { 0L, 2 }
+               select new GradientCase($"largest, {coordinates}, {ratio}", [F([2, 3, 5, 6]), Rois(), L([4], 0, 1, 0, 1)], n => n.With("mode", "max").With("coordinate_transformation_mode", coordinates).With("sampling_ratio", ratio).With("output_height", 2L).With("output_width", 3L).With("spatial_scale", 0.5f)) { Vary = [0], Step = 1e-3f },
             new("default size", [F([1, 2, 4, 4]), Tensor.From<float>("r", [0, 0, 3, 3], 1, 4), L(0)]) { Vary = [0] },
         ],
         ["Col2Im"] =
@@ -79,6 +82,10 @@ internal static class ResamplingCases
             yield return new(policy, [F([1, 2, 4, 5]), null, null, L(9, 8)], n => n.With("mode", "linear").With("keep_aspect_ratio_policy", policy).With("axes", [2L, 3]), Opset: 19) { Vary = [0] };
         foreach (string mode in new[] { "nearest", "linear", "cubic" })
             yield return new($"not_larger, {mode}, rounded up", [F([1, 2, 5, 7]), null, null, L(3, 9)], n => n.With("mode", mode).With("keep_aspect_ratio_policy", "not_larger").With("axes", [2L, 3]), Opset: 19) { Vary = [0] };
+        foreach (string coordinates in new[] { "half_pixel_symmetric", "half_pixel" })
+            foreach (var (mode, antialias, outside) in new[] { ("linear", 0L, 0L), ("linear", 1, 0), ("cubic", 1, 0), ("cubic", 0, 1) })
+                yield return new($"not_larger, {coordinates}, {mode}, antialias {antialias}, exclude_outside {outside}", [F([1, 2, 5, 7]), null, null, L(3, 9)], n => n.With("mode", mode).With("keep_aspect_ratio_policy", "not_larger").With("axes", [2L, 3]).With("coordinate_transformation_mode", coordinates).With("antialias", antialias).With("exclude_outside", outside), Opset: 19) { Vary = [0] };
+        yield return new("not_smaller, antialias", [F([2, 2, 6, 5]), null, null, L(4, 3)], n => n.With("mode", "linear").With("keep_aspect_ratio_policy", "not_smaller").With("antialias", 1L).With("axes", [2L, 3]), Opset: 19) { Vary = [0] };
         yield return new("crop", [F([1, 2, 4, 5]), Tensor.From<float>("r", [0, 0, 0.2f, -0.3f, 1, 1, 0.9f, 1.2f], 8), null, L(1, 2, 3, 6)], n => n.With("mode", "linear").With("coordinate_transformation_mode", "tf_crop_and_resize").With("extrapolation_value", 3f)) { Vary = [0] };
         yield return new("crop, axes", [F([1, 2, 4, 5]), Tensor.From<float>("r", [0.2f, 0.1f, 0.9f, 0.7f], 4), null, L(3, 6)], n => n.With("mode", "linear").With("coordinate_transformation_mode", "tf_crop_and_resize").With("axes", [2L, 3]), Opset: 18) { Vary = [0] };
         yield return new("for nearest neighbours", [F([1, 2, 4, 5]), null, Scales(1, 1, 1, 1.6f)], n => n.With("coordinate_transformation_mode", "tf_half_pixel_for_nn").With("nearest_mode", "floor")) { Vary = [0] };

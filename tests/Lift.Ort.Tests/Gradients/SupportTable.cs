@@ -1,6 +1,7 @@
 using System.Text;
 using Lift.Ort.Gradients;
 using Lift.Ort.Lowering;
+using Lift.Ort.Lowering.ControlFlow;
 using Lift.Ort.Onnx;
 using Lift.Ort.Onnx.Opsets;
 using Lift.Ort.Operators;
@@ -28,7 +29,7 @@ internal static class SupportTable
 
             - *rule*: the gradient is appended to the graph. *lowered*: the operator is written out in operators with a rule first; the exported model keeps it.
             - CPU: which of ONNX Runtime's training operators the gradient needs beside standard ones; each has a kernel here. CUDA: *yes* where each of them has a CUDA kernel too (standard operators are ONNX Runtime's); what of it ran on a GPU the README says.
-            - Tested: *differences*: central differences of the operator itself in ONNX Runtime, in float32 and, where there is a kernel, float64, and with symbols for dimensions. *forward*: the lowering against ONNX Runtime's kernel of the operator or a plain computation.
+            - Tested: *differences*: central differences of the operator itself in ONNX Runtime, in float32 and, where there is a kernel, float64; again with random sizes, scalars and axes counted from the end where the operator takes them; with symbols for dimensions and with an empty batch the gradient is the same as with numbers. Packed and integer operands (quantized weights) keep their numbers there, and a symbolic kernel size of Conv is refused. *forward*: the lowering against ONNX Runtime's kernel of the operator or a plain computation.
 
             | operator | domain | opsets with a form of their own | gradient | CPU | CUDA | tested |
             | --- | --- | --- | --- | --- | --- | --- |
@@ -42,9 +43,13 @@ internal static class SupportTable
         text.AppendLine().AppendLine("| operator | domain | CPU | CUDA | function |").AppendLine("| --- | --- | --- | --- | --- |");
         foreach (var s in TrainingOperators.Table.Where(s => s.Domain != Ort.Operators.OperatorSchema.OwnDomain).OrderBy(s => s.Name, StringComparer.Ordinal))
             text.AppendLine($"| {s.Name} | {(s.Domain.Length == 0 ? "ai.onnx" : s.Domain)} | yes | {(s.OnCuda ? "yes" : "no")} | {(FallbackFunctions.Names.Contains(s.Name) ? "yes" : "no")} |");
-        string[] rest = [.. forms.Keys.Where(o => o.All(char.IsLetterOrDigit) && !ops.Contains(o) && !GradientRules.IsConstant(o)).Order(StringComparer.Ordinal)];
-        text.AppendLine().AppendLine("## Standard operators without a gradient").AppendLine();
-        text.AppendLine(string.Join(", ", rest) + ". If, Loop and Scan are folded or unrolled where what they do is known before the run.");
+        text.AppendLine().AppendLine("## Folded away").AppendLine();
+        text.AppendLine($"If, Loop and Scan where what they do is known before the run (a Loop or Scan of up to {Unfolding.MaxSteps} steps), and sequences and optional values whose elements are known: {string.Join(", ", Sequences.Operators.Order(StringComparer.Ordinal))}. Elsewhere they are refused.");
+        text.AppendLine().AppendLine("Mixture of experts (MoE) is written out with every expert computed for every token, and the weight 0 for those that the router does not choose: right, and experts / k times the work in training.");
+        text.AppendLine().AppendLine("## Refused").AppendLine();
+        foreach (var reason in Refusals.Reasons.GroupBy(r => r.Value, r => r.Key).OrderBy(g => g.Min(StringComparer.Ordinal), StringComparer.Ordinal))
+            text.AppendLine($"- {string.Join(", ", reason.Select(r => $"`{r}`").Order(StringComparer.Ordinal))}: {reason.Key}.");
+        text.AppendLine().AppendLine("Every operator that ONNX (opset 11 to 24) or ONNX Runtime 1.21 registers is in one of these lists; `VerdictTests` fails by the name of one that is not.");
         return text.ToString().ReplaceLineEndings("\n");
     }
 

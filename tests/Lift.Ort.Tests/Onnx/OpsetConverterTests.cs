@@ -73,6 +73,40 @@ public sealed class OpsetConverterTests
         for (int i = 0; i < expected.Length; i++) Assert.AreEqual(expected[i], actual[i], 0.05f * (1 + Math.Abs(expected[i])));
     }
 
+    /// <summary>ONNX Runtime does not run layout 1, so the same data in layout 0 says what comes out.</summary>
+    [TestMethod]
+    [DataRow("LSTM", 4)]
+    [DataRow("GRU", 3)]
+    [DataRow("RNN", 1)]
+    public void A_recurrent_layer_with_the_batch_first_becomes_one_with_the_steps_first(string op, int gates)
+    {
+        using var temp = TestFiles.Temp();
+        SampleModel Make(bool batchFirst)
+        {
+            var model = new SampleModel();
+            // x: batch 2, steps 3, inputs 4; h: batch 2, directions 2, hidden 5
+            model.Float("x", batchFirst ? [2, 3, 4] : [3, 2, 4], i => batchFirst ? i * 0.07f - 1 : (i / 4 % 2 * 12 + i / 8 * 4 + i % 4) * 0.07f - 1);
+            model.Float("h", [2, 2, 5], i => batchFirst ? i * 0.03f : (i / 5 % 2 * 10 + i / 10 * 5 + i % 5) * 0.03f);
+            model.Float("w", [2, gates * 5, 4], i => i * 7 % 11 * 0.1f - 0.5f);
+            model.Float("r", [2, gates * 5, 5], i => i * 5 % 13 * 0.08f - 0.5f);
+            string[] outputs = op == "LSTM" ? ["y", "last", "cell"] : ["y", "last"];
+            model.Node(op, op == "LSTM" ? ["x", "w", "r", "", "", "h", "h"] : ["x", "w", "r", "", "", "h"], outputs, [SampleModel.Int("hidden_size", 5), new() { Name = "direction", Type = AttributeProto.Types.AttributeType.String, S = ByteString.CopyFromUtf8("bidirectional") }, .. (AttributeProto[])(batchFirst ? [SampleModel.Int("layout", 1)] : [])]);
+            foreach (string output in outputs) model.Output(output, 1);
+            return model;
+        }
+        Graph graph = OnnxFile.Read(Make(true).Save(temp["first.onnx"]));
+        Assert.IsFalse(graph.Nodes.Exists(n => n.Has("layout")));
+        OnnxFile.Write(graph, temp["new.onnx"]);
+        List<float[]> expected = SampleModel.Run(Make(false).Save(temp["steps.onnx"])), actual = SampleModel.Run(temp["new.onnx"]);
+        for (int b = 0; b < 2; b++)
+            for (int d = 0; d < 2; d++)
+                for (int j = 0; j < 5; j++)
+                {
+                    for (int t = 0; t < 3; t++) Assert.AreEqual(expected[0][((t * 2 + d) * 2 + b) * 5 + j], actual[0][((b * 3 + t) * 2 + d) * 5 + j], 1e-6f, "y");
+                    for (int k = 1; k < expected.Count; k++) Assert.AreEqual(expected[k][(d * 2 + b) * 5 + j], actual[k][(b * 2 + d) * 5 + j], 1e-6f, $"output {k}");
+                }
+    }
+
     [TestMethod]
     public void What_has_no_other_form_is_refused_by_name()
     {

@@ -120,7 +120,8 @@ internal static class Shaping
         Var front = b.Graph.Longs(before);
         if (x.Shape!.IsStatic && b.Y.Shape is { IsStatic: true } y)
         {
-            long[] after = [.. Enumerable.Range(0, rank).Select(i => x.Shape[i].Value!.Value - y[i].Value!.Value - Math.Min(before[i], x.Shape[i].Value!.Value))];
+            for (int i = 0; i < rank; i++) before[i] = Math.Min(before[i], x.Shape[i].Value!.Value); // a start past the end
+            long[] after = [.. Enumerable.Range(0, rank).Select(i => x.Shape[i].Value!.Value - y[i].Value!.Value - before[i])];
             return b.Graph.Add("Pad", [b.Dy, b.Graph.Longs([.. before, .. after])]);
         }
         // A start past the end gives an empty slice; the border is then cut to x's size by the formula itself.

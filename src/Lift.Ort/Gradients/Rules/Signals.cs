@@ -24,26 +24,27 @@ internal static class Signals
         return [b.Like(g.Add("Slice", [dx, g.Longs(0), b.DimOf(x, rank - 1), g.Longs(rank - 1)]), x)];
     }
 
-    /// <summary>y[f, k] = Σₙ wₙ x[f · step + n] e^(−2πi nk/N) ⇒ with the frames' gradients d = N · the inverse transform of dy (of real x its real part): dx = w d added where each frame lay, dw = Σ x d</summary>
+    /// <summary>y[f, k] = Σₙ wₙ x[f · step + n] e^(−2πi nk/N) of real x ⇒ with the frames' gradients d = N · Re(the inverse transform of dy): dx = w d added where each frame lay, dw = Σ x d</summary>
     [Gradient("STFT")]
     public static Var?[] Stft(Backward b)
     {
         Graph g = b.Graph;
         Var x = b.X(), dims = b.Dims(x);
-        Var batch = b.DimOf(x, 0), samples = b.DimOf(x, 1), parts = b.RankOf(x) > 2 ? b.DimOf(x, 2) : g.Longs(1), step = b.X(1).Cast(ElementType.Int64).Reshape(1);
+        if (b.RankOf(x) > 2 && x.Shape![-1].Value is { } parts and not 1) throw b.Refuse($"its signal has {parts} parts, and ONNX Runtime computes that of complex signals wrongly (its kernel reads past the signal)");
+        Var batch = b.DimOf(x, 0), samples = b.DimOf(x, 1), step = b.X(1).Cast(ElementType.Int64).Reshape(1);
         Var n = b.HasX(3) ? b.X(3).Cast(ElementType.Int64).Reshape(1) : b.DimOf(b.X(2), 0), frames = b.DimOf(b.Y, 1);
         Var dy = b.Node.Int("onesided", 1) != 0 ? Resized(b.Dy, n, 2) : b.Dy;
-        Var d = g.Add("Slice", [Transform(dy, 2, true) * n.Cast(x.Element), g.Longs(0), parts, g.Longs(3)]); // [batch, frames, n, parts]
+        Var d = (Transform(dy, 2, true) * n.Cast(x.Element)).Slice(0, 1, 3).Squeeze(3); // [batch, frames, n]
         Var Numbers(Var count) => g.Add("Range", [g.Scalar(0, ElementType.Int64), count.Reshape([]), g.Scalar(1, ElementType.Int64)]);
         Var at = (Numbers(frames) * step).Unsqueeze(1) + Numbers(n).Unsqueeze(0); // [frames, n]
-        Var count = frames * n, flat = g.Concat(0, batch, count, parts), signal = g.Concat(0, batch, samples, parts);
+        Var count = frames * n, places = at.Reshape(1, -1).Expand(g.Concat(0, batch, count));
         Var? dx = null, dw = null;
         if (b.Needs(0))
         {
-            Var values = (b.HasX(2) ? d * b.X(2).Unsqueeze(1) : d).Reshape(flat), places = at.Reshape(1, -1, 1).Expand(flat), zeros = signal.Filled(0).Cast(x.Element);
+            Var values = (b.HasX(2) ? d * b.X(2) : d).Reshape(g.Concat(0, batch, count)), zeros = g.Concat(0, batch, samples).Filled(0).Cast(x.Element);
             dx = b.Like(g.Add("ScatterElements", [zeros, places, values], node => node.With("axis", 1L).With("reduction", "add")).Reshape(dims), x);
         }
-        if (b.Needs(2)) dw = b.Like((x.Reshape(signal).Gather(at, 1) * d).ReduceSum([0, 1, 3], keepDims: false), b.X(2));
+        if (b.Needs(2)) dw = b.Like((x.Reshape(g.Concat(0, batch, samples)).Gather(at, 1) * d).ReduceSum([0, 1], keepDims: false), b.X(2));
         return [dx, null, dw];
     }
 
