@@ -11,7 +11,7 @@ namespace Lift.Ort.Tests.Gradients;
 /// <summary>Compares a rule's gradient with central differences of the same node run in ONNX Runtime, along random directions.</summary>
 internal static class GradientCheck
 {
-    private const string Wide = "loss64";
+    private const string Wide = "loss64", Size = "size of output 0";
 
     public static void Run(string op, GradientCase c)
     {
@@ -48,6 +48,27 @@ internal static class GradientCheck
         return [.. Evaluate(session, weights, weights.ToDictionary(w => w.Key, w => Values(w.Value)), names).Select(g => Array.ConvertAll(g, v => (float)v))];
     }
 
+    /// <summary>The gradients of the varied inputs for a dy of one's own, given its size.</summary>
+    public static float[][] WithDy(string op, GradientCase c, float[] dy)
+    {
+        var (graph, weights, _) = Build(op, c, weigh: w => w.Graph.Constant<float>(dy));
+        string[] names = [.. Varied(c).Select(TrainingGraph.GradientOf)];
+        using var session = Open(graph, names, ElementType.Float);
+        return [.. Evaluate(session, weights, weights.ToDictionary(w => w.Key, w => Values(w.Value)), names).Select(g => Array.ConvertAll(g, v => (float)v))];
+    }
+
+    /// <summary>The gradients of the varied inputs as a function of what is added to dy.</summary>
+    public static GradientProbe Probe(string op, GradientCase c)
+    {
+        var (graph, weights, _) = Build(op, c, weigh: w =>
+        {
+            w.Graph.Inputs.Add(new(GradientProbe.Added, new(ElementType.Float, new Shape("added"))));
+            ShapeInference.InferInputs(w.Graph);
+            return w + w.Graph.Var(GradientProbe.Added);
+        });
+        return new(Open(graph, [.. Varied(c).Select(TrainingGraph.GradientOf), Size], ElementType.Float), weights, Varied(c), Size);
+    }
+
     /// <summary>The loss that the case's node alone gives in ONNX Runtime; null where its kernel does not take the case, or computes what is no number.</summary>
     public static double? Loss(string op, GradientCase c)
     {
@@ -65,7 +86,8 @@ internal static class GradientCheck
     }
 
     /// <summary>A graph of the case's node and a scalar float32 loss over all its float outputs; the inputs are x0, x1, …: initializers, or graph inputs with symbols for dimensions.</summary>
-    public static (Graph Graph, string Loss) Forward(string op, GradientCase c, Func<int, bool>? symbolic = null)
+    /// <param name="weigh">Changes the weights of output 0's sum, which are its dy.</param>
+    public static (Graph Graph, string Loss) Forward(string op, GradientCase c, Func<int, bool>? symbolic = null, Func<Var, Var>? weigh = null)
     {
         var graph = new Graph { Opset = c.Opset, IrVersion = 8, Domains = { ["com.microsoft"] = 1 } };
         var inputs = new List<Var?>();
@@ -91,6 +113,8 @@ internal static class GradientCheck
             Var count = flat.ShapeOf();
             Var ramp = graph.Add("Range", [graph.Scalar(0, ElementType.Int64), count.Squeeze(0), graph.Scalar(1, ElementType.Int64)]).Cast(ElementType.Float);
             Var weight = graph.Add("Sin", [ramp * 1.7 + (n + 1)]);
+            if (n == 0 && weigh is not null) weight = weigh(weight);
+            if (n == 0 && weigh is not null) count.Cast(ElementType.Float).Identity(Size);
             if (y.Element.IsFloat()) weight = weight.Cast(y.Element);
             return (flat * weight).ReduceSum([0], keepDims: false);
         }).Aggregate((a, b) => a + b);
@@ -131,9 +155,9 @@ internal static class GradientCheck
 
     private static string[] Varied(GradientCase c) => [.. (c.Vary ?? [.. Enumerable.Range(0, c.Inputs.Length)]).Where(i => c.Inputs[i]?.Type.IsFloat() == true).Select(i => $"x{i}")];
 
-    private static (Graph Graph, Dictionary<string, Tensor> Weights, string Loss) Build(string op, GradientCase c, Func<int, bool>? symbolic = null)
+    private static (Graph Graph, Dictionary<string, Tensor> Weights, string Loss) Build(string op, GradientCase c, Func<int, bool>? symbolic = null, Func<Var, Var>? weigh = null)
     {
-        var (graph, loss) = Forward(op, c, symbolic);
+        var (graph, loss) = Forward(op, c, symbolic, weigh);
         if (Lowerings.Has(op)) graph = LoweredGraph.Of(graph);
         graph.Opset = Math.Min(graph.Opset, OpsetConverter.Highest);
         var weights = Floats(c);

@@ -78,12 +78,12 @@ internal static class Activations
     [Gradient("HardSigmoid")]
     public static Var?[] HardSigmoid(Backward b) => [Inside(b, b.Y, 0, 1).Where(b.Dy * b.Node.Float("alpha", 0.2f), b.Dy.Like(0))];
 
-    /// <summary>y = x h, h = min(max(x/6 + ½, 0), 1) ⇒ dx = dy (h + (0 &lt; h &lt; 1 ? x/6 : 0))</summary>
+    /// <summary>y = x · min(max(x/6 + ½, 0), 1) ⇒ dx = dy (x/3 + ½) where −3 ≤ x ≤ 3, dy above, 0 below</summary>
     [Gradient("HardSwish")]
     public static Var?[] HardSwish(Backward b)
     {
-        Var h = b.Graph.Add("HardSigmoid", [b.X()], n => n.With("alpha", 1f / 6).With("beta", 0.5f));
-        return [b.Dy * (h + Inside(b, h, 0, 1).Where(b.X() / 6, b.X().Like(0)))];
+        Var x = b.X(), inner = b.Graph.Add("LessOrEqual", [x, x.Like(3)]).Where(b.Dy * (x / 3 + 0.5), b.Dy);
+        return [b.Graph.Add("Less", [x, x.Like(-3)]).Where(b.Dy.Like(0), inner)];
     }
 
     /// <summary>y = x t, t = tanh(softplus x) ⇒ dx = dy (t + x (1 − t²) σ(x))</summary>
@@ -109,7 +109,7 @@ internal static class Activations
     /// <summary>y = x > α ? x : 0 ⇒ dx = x > α ? dy : 0</summary>
     [Gradient("ThresholdedRelu")]
     public static Var?[] ThresholdedRelu(Backward b) =>
-        [b.Graph.Add("Greater", [b.X(), b.X().Like(b.Node.Float("alpha", 1))]).Where(b.Dy, b.Dy.Like(0))];
+        [b.Graph.Add("LessOrEqual", [b.X(), b.X().Like(b.Node.Float("alpha", 1))]).Where(b.Dy.Like(0), b.Dy)];
 
     /// <summary>y = x &lt; −λ ? x + bias : x > λ ? x − bias : 0 ⇒ dx = |x| > λ ? dy : 0</summary>
     [Gradient("Shrink")]

@@ -35,25 +35,26 @@ internal static class Elementwise
         {
             1 => b.Dy,
             2 => b.Dy * (x * 2),
-            null or 0 => b.Dy * p.EqualTo(p.Like(0)).Where(x.Like(0), slope),
+            null or 0 => p.EqualTo(p.Like(0)).Where(x.Like(0), b.Dy * slope),
             _ => b.Dy * slope,
         };
         if (!b.Needs(1)) return [dx, null];
         Var still = b.Graph.Add("And", [x.EqualTo(x.Like(0)), b.Graph.Add("GreaterOrEqual", [p, p.Like(0)])]);
-        return [dx, b.Dy * still.Where(x.Like(0), b.Y * x.Log())];
+        return [dx, still.Where(x.Like(0), b.Dy * (b.Y * x.Log()))];
     }
 
     /// <summary>y = s₀ x₀ + s₁ x₁ (+ s₂ x₂) ⇒ dxᵢ = sᵢ dy</summary>
     [Gradient("com.microsoft.ScaledSum")]
     public static Var?[] ScaledSum(Backward b) => [.. Enumerable.Range(0, b.InputCount).Select(i => b.Dy * b.Node.Float($"scale_{i}"))];
 
-    /// <summary>y = max(x₀, x₁, …) ⇒ dxᵢ = dy where xᵢ = y, shared evenly between equals</summary>
+    /// <summary>y = max(x₀, x₁, …) ⇒ dxᵢ = dy where xᵢ = y, shared evenly between equals, else 0; where an operand is NaN, all have dy, as in PyTorch</summary>
     [Gradient("Max", Broadcasts = true), Gradient("Min", Broadcasts = true)]
     public static Var?[] Extremum(Backward b)
     {
-        Var[] hits = [.. Enumerable.Range(0, b.InputCount).Select(i => b.X(i).EqualTo(b.Y).Cast(b.Y.Element))];
-        Var share = b.Dy / hits.Aggregate((s, h) => s + h);
-        return [.. hits.Select(h => share * h)];
+        if (b.InputCount == 1) return [b.Dy];
+        Var[] x = [.. Enumerable.Range(0, b.InputCount).Select(b.X)];
+        Var equals = x.Select(v => v.EqualTo(b.Y).Cast(b.Y.Element)).Aggregate((s, h) => s + h), share = b.Dy / b.Graph.Add("Max", [equals, equals.Like(1)]);
+        return [.. x.Select((v, i) => b.Needs(i) ? b.Graph.Add(b.Node.OpType == "Max" ? "Less" : "Greater", [v, b.Y]).Where(share.Like(0), share) : null)];
     }
 
     /// <summary>y = x₀ + x₁ + … ⇒ dxᵢ = dy</summary>

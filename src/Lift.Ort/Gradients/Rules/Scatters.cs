@@ -37,9 +37,9 @@ internal static class Scatters
                 Var zeros = Scatter(zeroX, zeroU, "add"), product = Scatter(x + zeroX, u + zeroU, "mul"); // of the factors that are not 0
                 return [Scatter(dy, u, "mul"), null, b.Needs(2) ? gather(dy) * b.WithoutOne(u, zeroU, gather(zeros), gather(product)) : null];
             case "max" or "min":
-                Var hitX = x.EqualTo(b.Y).Cast(x.Element), hitU = u.EqualTo(gather(b.Y)).Cast(u.Element);
-                Var share = dy / Scatter(hitX, hitU, "add");
-                return [share * hitX, null, gather(share) * hitU];
+                Var hitX = x.EqualTo(b.Y), hitU = u.EqualTo(gather(b.Y));
+                Var share = dy / Scatter(hitX.Cast(x.Element), hitU.Cast(u.Element), "add");
+                return [hitX.Where(share, share.Like(0)), null, hitU.Where(gather(share), share.Like(0))];
             default:
                 throw b.Refuse($"reduction '{b.Node.String("reduction")}' is not supported");
         }
