@@ -24,25 +24,6 @@ internal static partial class LoweringCases
     private static GradientCase[] Unfolded() =>
         [new("last axis", [F([2, 7])], n => n.With("size", 3L).With("step", 2L)), new("middle", [F([2, 5, 3])], n => n.With("dim", 1L).With("size", 2L)), new("from the end", [F([6, 2])], n => n.With("dim", -2L).With("size", 6L))];
 
-    private static GradientCase[] CacheUpdates()
-    {
-        GradientCase Of(string note, long[] cache, long[] update, long[]? starts, long axis, bool circular) => new(note, [F(cache), F(update, seed: 2), starts is null ? null : L(starts)], n => n.With("axis", axis).With("mode", circular ? "circular" : "linear"), Opset: 24)
-        {
-            Expected = () =>
-            {
-                float[] y = F(cache).ToFloats(), u = F(update, seed: 2).ToFloats();
-                int at = (int)(axis < 0 ? axis + cache.Length : axis), rows = (int)cache[0], inner = (int)cache[(at + 1)..].Aggregate(1L, (p, d) => p * d), outer = (int)cache[1..at].Aggregate(1L, (p, d) => p * d), length = (int)cache[at], steps = (int)update[at];
-                for (int b = 0; b < rows; b++)
-                    for (int o = 0; o < outer; o++)
-                        for (int s = 0; s < steps; s++)
-                            for (int i = 0; i < inner; i++)
-                                y[((b * outer + o) * length + ((int)(starts?[b] ?? 0) + s) % length) * inner + i] = u[((b * outer + o) * steps + s) * inner + i];
-                return new Dictionary<string, float[]> { ["y"] = y };
-            },
-        };
-        return [Of("linear", [2, 3, 5, 2], [2, 3, 2, 2], [1, 3], -2, false), Of("circular", [2, 5, 2], [2, 3, 2], [4, 2], 1, true), Of("from the start", [2, 4, 3], [2, 2, 3], null, -2, false)];
-    }
-
     private static GradientCase[] Distances() =>
         [.. new[] { "euclidean", "sqeuclidean" }.Select(metric => new GradientCase(metric, [F([3, 4]), F([5, 4], -1.3f, 1.4f, 2)], n => n.With("metric", metric)) { Step = 1e-3f })];
 

@@ -33,7 +33,6 @@ internal static partial class LoweringCases
         ["com.microsoft.ExpandDims"] = MoreAxes(),
         ["com.microsoft.SampleOp"] = Samples(),
         ["com.microsoft.UnfoldTensor"] = Unfolded(),
-        ["TensorScatter"] = CacheUpdates(),
         ["com.microsoft.CDist"] = Distances(),
         ["com.microsoft.BiasSoftmax"] = BiasedSoftmax(),
         ["com.microsoft.BitmaskDropout"] = Bitmask(),

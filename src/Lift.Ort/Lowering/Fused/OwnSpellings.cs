@@ -43,24 +43,6 @@ internal static class OwnSpellings
         return [windows.Transpose([.. Enumerable.Range(0, (int)axis + 1), .. Enumerable.Range((int)axis + 2, rank - (int)axis - 1), (int)axis + 1])];
     }
 
-    /// <summary>
-    /// y = a cache with an update written into each row's axis from that row's index on, around its end in mode circular. Source: TensorScatter of opset 24.
-    /// </summary>
-    [Lowering("TensorScatter")]
-    public static Var?[] TensorScatter(FusedNode n)
-    {
-        Graph g = n.Graph;
-        Var cache = n.X(), update = n.X(1);
-        int rank = n.RankOf(cache), axis = (int)n.Int("axis", -2);
-        if (axis < 0) axis += rank;
-        Var at = n.Positions(update, axis).Unsqueeze(0);
-        if (n.Maybe(2) is { } starts) at += starts.Cast(ElementType.Int64).Unsqueeze(1); // [rows, steps]
-        if (n.Node.String("mode", "linear") == "circular") at = g.Add("Mod", [at, n.DimOf(cache, axis)]);
-        long[] others = [.. Enumerable.Range(1, rank - 1).Where(a => a != axis)];
-        Var places = (others.Length == 0 ? at : at.Unsqueeze(others)).Expand(update.ShapeOf());
-        return [g.Add("ScatterElements", [cache, places, update], a => a.With("axis", (long)axis))];
-    }
-
     /// <summary>d[i, j] = ‖aᵢ − bⱼ‖, or its square. Source: scipy.spatial.distance.cdist.</summary>
     [Lowering("com.microsoft.CDist")]
     public static Var?[] CDist(FusedNode n)
