@@ -12,7 +12,10 @@ public sealed class CudaOperatorsTests
     /// <summary>Operators whose CUDA half is not written: sessions on a GPU leave their chains as they are. The list tests itself.</summary>
     private static readonly string[] none = ["Attention", "AttentionGrad"];
 
-    /// <summary>Operators on shapes and signals: they belong on the CPU, where ONNX Runtime keeps shapes.</summary>
+    /// <summary>
+    /// Operators that belong on the CPU: BroadcastGradientArgs reads two shapes, which ONNX Runtime keeps in host memory, and answers axes that are read there; Group moves no data at all, it
+    /// only orders nodes and says true.
+    /// </summary>
     private static readonly string[] host = ["BroadcastGradientArgs", "Group"];
 
     public static IEnumerable<object[]> Rows =>
