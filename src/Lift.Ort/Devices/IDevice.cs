@@ -53,6 +53,14 @@ public interface IDevice : IDisposable
 
     /// <summary>Waits until everything that was queued is done.</summary>
     void Synchronize();
+
+    /// <summary>Sends the elements of a short buffer to the host after everything that is queued, without waiting for it. The buffer may be changed by what is queued afterwards.</summary>
+    Later<T> Fetch<T>(DeviceBuffer<T> buffer) where T : unmanaged
+    {
+        var values = new T[buffer.Length];
+        buffer.CopyTo(values);
+        return new Later<T>(values);
+    }
 }
 
 /// <summary>Bytes of a device's memory that are free, and that there are.</summary>

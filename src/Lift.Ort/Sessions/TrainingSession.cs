@@ -221,22 +221,37 @@ public sealed class TrainingSession : IDisposable
     /// <param name="batches">Batches with their weights, which need not sum to 1.</param>
     public float Step(IReadOnlyList<(IReadOnlyDictionary<string, Tensor> Batch, double Weight)> batches)
     {
+        double[] shares = Queue(batches);
+        return (float)Losses(batches.Count).Zip(shares, (loss, share) => share * loss).Sum();
+    }
+
+    /// <summary>The losses of the micro-batches that were queued last, on the device; <see cref="Queue(IReadOnlyList{ValueTuple{IReadOnlyDictionary{string, Tensor}, double}})"/> says with what shares they count.</summary>
+    internal DeviceBuffer<float> MicroLosses => losses;
+
+    /// <summary>The same as <see cref="Step(IReadOnlyList{ValueTuple{IReadOnlyDictionary{string, Tensor}, double}})"/> without waiting for the device; answers the micro-batches' shares.</summary>
+    internal double[] Queue(IReadOnlyList<(IReadOnlyDictionary<string, Tensor> Batch, double Weight)> batches)
+    {
         double total = batches.Sum(b => b.Weight);
         if (batches.Count == 0 || !(total > 0)) throw new ArgumentException("A step needs at least one batch of positive weight", nameof(batches));
-        if (batches.Count == 1) return Step(batches[0].Batch);
         KeepStatistics();
+        if (batches.Count == 1)
+        {
+            Queue(batches[0].Batch, Gradients, 0);
+            return [1];
+        }
         term ??= device.Allocate<float>(Gradients.Length);
         if (losses.Length < batches.Count)
         {
             losses.Dispose();
             losses = device.Allocate<float>(batches.Count);
         }
+        double[] shares = [.. batches.Select(b => b.Weight / total)];
         for (int i = 0; i < batches.Count; i++)
         {
             Queue(batches[i].Batch, term, i);
-            device.Run(new WeightedSum(Gradients, term, (float)(batches[i].Weight / total), First: i == 0));
+            device.Run(new WeightedSum(Gradients, term, (float)shares[i], First: i == 0));
         }
-        return (float)Losses(batches.Count).Zip(batches, (loss, b) => b.Weight / total * loss).Sum();
+        return shares;
     }
 
     /// <summary>Ends ONNX Runtime's profiling, which <see cref="TrainingSessionOptions.Configure"/> began; answers the file of the run's nodes in order.</summary>

@@ -1,3 +1,4 @@
+using Lift.Ort.Devices;
 using Lift.Ort.Devices.Cuda;
 
 namespace Lift.Ort.Sparse;
@@ -14,10 +15,17 @@ public readonly partial record struct SquaredNorm
 
     public void Run(CudaDevice device)
     {
-        int parts = (int)((Value.Length + Piece - 1) / Piece);
-        nint sums = device.Scratch((parts + 1L) * sizeof(double)), total = sums + parts * sizeof(double);
-        device.Launch("AddScaled", "SquaredNormParts", null, new Grid(parts, Grid.Block), Value.Pointer, Value.Length, sums);
-        device.Launch("AddScaled", "SumParts", null, new Grid(1, Grid.Block), sums, parts, total);
+        nint total = Launch(device, Value, 0);
         Result[0] = device.Read<double>(total, 1)[0];
+    }
+
+    /// <summary>Queues the sum; answers where it will lie: at <paramref name="result"/>, or in working memory where that is 0.</summary>
+    internal static nint Launch(CudaDevice device, DeviceBuffer<float> value, nint result)
+    {
+        int parts = (int)((value.Length + Piece - 1) / Piece);
+        nint sums = device.Scratch((parts + 1L) * sizeof(double)), total = result == 0 ? sums + (parts * sizeof(double)) : result;
+        device.Launch("AddScaled", "SquaredNormParts", null, new Grid(parts, Grid.Block), value.Pointer, value.Length, sums);
+        device.Launch("AddScaled", "SumParts", null, new Grid(1, Grid.Block), sums, parts, total);
+        return total;
     }
 }

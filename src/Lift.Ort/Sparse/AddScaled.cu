@@ -1,4 +1,4 @@
-// Sums over long vectors. Specification: AddScaled.Cpu.cs
+// Sums over long vectors. Specification: AddScaled.Cpu.cs, StepVerdict.Cpu.cs
 #include "common.cuh"
 
 extern "C" __global__ void AddScaled(float* sum, const float* value, float scale, int overwrite, long long n) {
@@ -20,4 +20,15 @@ extern "C" __global__ void SumParts(const double* part, int count, double* resul
     for (int i = threadIdx.x; i < count; i += BLOCK) sum += part[i];
     sum = block_sum(sum);
     if (threadIdx.x == 0) *result = sum;
+}
+
+// One block: verdict = [squares, which are there, good, losses …]; good: all are finite, and where sticky it was good before.
+extern "C" __global__ void JudgeStep(const float* losses, int count, double* verdict, int sticky) {
+    float bad = !(verdict[0] - verdict[0] == 0);
+    for (int i = threadIdx.x; i < count; i += BLOCK) {
+        verdict[2 + i] = losses[i];
+        bad += !(losses[i] - losses[i] == 0);
+    }
+    bad = block_sum(bad);
+    if (threadIdx.x == 0) verdict[1] = bad == 0 && (!sticky || verdict[1] != 0);
 }

@@ -19,7 +19,14 @@ public readonly unsafe partial record struct MaskedAdamW
             for (long from = 0; from < s.Length; from += Chunk) work.Add((s, from, Math.Min(from + Chunk, s.Length)));
         }
         MaskedAdamW self = this;
-        var numbers = new Numbers(Step);
+        AdamWStep step = Step;
+        if (Verdict is { } verdict)
+        {
+            double* say = (double*)verdict.Pointer;
+            if (say[StepVerdict.Good] == 0) return;
+            step = step with { GradientScale = ScaleFor(step, say[StepVerdict.Squares]) };
+        }
+        var numbers = new Numbers(step);
         if (work.Count < 2 || device.Threads < 2)
         {
             foreach (var (segment, from, to) in work) self.Update(numbers, segment, from, to);

@@ -9,7 +9,8 @@ public readonly unsafe partial record struct MaskedAdamW
     {
         SegmentTable table = SegmentTable.Of(device, Segments);
         var numbers = new CudaNumbers(new Numbers(Step));
-        device.Launch("MaskedAdamW", "MaskedAdamW", null, table.Grid, table.Segments, table.Parts, Gradient.Pointer, First.Pointer, Second.Pointer, Master?.Pointer ?? 0, KernelArgument.Of(&numbers));
+        device.Launch("MaskedAdamW", "MaskedAdamW", null, table.Grid, table.Segments, table.Parts, Gradient.Pointer, First.Pointer, Second.Pointer, Master?.Pointer ?? 0, KernelArgument.Of(&numbers),
+            Verdict?.Pointer ?? 0, Step.Options.ClipNorm, Step.GradientScale);
     }
 
     /// <summary>struct Numbers of MaskedAdamW.cu.</summary>

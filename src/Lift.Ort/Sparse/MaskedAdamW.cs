@@ -40,4 +40,15 @@ public readonly record struct AdamWStep(AdamWOptions Options, int Step, double L
 /// <param name="Second">v, as long as the gradient.</param>
 /// <param name="Master">float32 values of the selected entries of 16-bit weights; null where all weights are float32.</param>
 public readonly partial record struct MaskedAdamW(
-    Segment[] Segments, DeviceBuffer<float> Gradient, DeviceBuffer<float> First, DeviceBuffer<float> Second, DeviceBuffer<float>? Master, AdamWStep Step) : IKernel;
+    Segment[] Segments, DeviceBuffer<float> Gradient, DeviceBuffer<float> First, DeviceBuffer<float> Second, DeviceBuffer<float>? Master, AdamWStep Step) : IKernel
+{
+    /// <summary>A <see cref="StepVerdict"/> by which the step is left out, or clipped by norm, on the device; null: neither.</summary>
+    internal DeviceBuffer<double>? Verdict { get; init; }
+
+    /// <summary>What the gradient is multiplied by, <see cref="AdamWOptions.ClipNorm"/> included.</summary>
+    private static double ScaleFor(AdamWStep step, double squares)
+    {
+        double norm = Math.Sqrt(squares) * Math.Abs(step.GradientScale);
+        return step.Options.ClipNorm > 0 && norm > step.Options.ClipNorm ? step.GradientScale * (step.Options.ClipNorm / norm) : step.GradientScale;
+    }
+}

@@ -1,5 +1,5 @@
 // One step of AdamW on the selected entries of all weights of a model in one launch; no two entries share an address, so no atomics.
-// Specification: MaskedAdamW.Cpu.cs, operation for operation.
+// verdict: that of StepVerdict.cs, or null. Specification: MaskedAdamW.Cpu.cs, operation for operation.
 #include "common.cuh"
 #include "Segments.cuh"
 
@@ -15,7 +15,12 @@ __device__ __forceinline__ float next(const Numbers& n, float w, float g, float*
     return w;
 }
 
-extern "C" __global__ void MaskedAdamW(const Segment* segments, const Part* parts, const float* gradient, float* first, float* second, float* master, Numbers n) {
+extern "C" __global__ void MaskedAdamW(const Segment* segments, const Part* parts, const float* gradient, float* first, float* second, float* master, Numbers n, const double* verdict, double clip_norm, double gradient_scale) {
+    if (verdict) {
+        if (verdict[1] == 0) return;
+        double norm = sqrt(verdict[0]) * (gradient_scale < 0 ? -gradient_scale : gradient_scale);
+        if (clip_norm > 0 && norm > clip_norm) n.scale = (float)(gradient_scale * (clip_norm / norm));
+    }
     Segment s = segments[parts[blockIdx.x].segment];
     long long from = (long long)parts[blockIdx.x].number * PER_BLOCK;
     for (int k = 0; k < PER_BLOCK / BLOCK; k++) {

@@ -14,7 +14,7 @@ public sealed unsafe class Optimizer : IDisposable
     private Moments? moments;
 
     /// <param name="device">Where the weights lie and the steps run.</param>
-    /// <param name="weights">The trained weights; their memory is changed by <see cref="Step"/>. Keep them alive as long as this object.</param>
+    /// <param name="weights">The trained weights; their memory is changed by <see cref="Step(DeviceBuffer{float}, double, double)"/>. Keep them alive as long as this object.</param>
     /// <param name="options">Numbers of AdamW; null: the defaults.</param>
     /// <exception cref="LiftException">A number is out of range, or a weight is neither float32 nor float16 nor bfloat16.</exception>
     public Optimizer(IDevice device, IReadOnlyList<Tensor> weights, AdamWOptions? options = null)
@@ -78,6 +78,14 @@ public sealed unsafe class Optimizer : IDisposable
         }
         Steps++;
         device.Run(new MaskedAdamW(Moments.Segments, gradient, Moments.First, Moments.Second, Moments.Master, new AdamWStep(Options, Steps, learningRate, scale)));
+    }
+
+    /// <summary>The same where the device decides by a <see cref="StepVerdict"/> of this gradient: nothing is waited for, and a step that is not good changes no weight, though it counts in <see cref="Steps"/>.</summary>
+    internal void Step(DeviceBuffer<float> gradient, double learningRate, DeviceBuffer<double> verdict)
+    {
+        if (gradient.Length != Moments.Length) throw new ArgumentException($"{gradient.Length} gradient entries for {Moments.Length} selected ones");
+        Steps++;
+        device.Run(new MaskedAdamW(Moments.Segments, gradient, Moments.First, Moments.Second, Moments.Master, new AdamWStep(Options, Steps, learningRate)) { Verdict = verdict });
     }
 
     public void Dispose() => moments?.Dispose();

@@ -10,7 +10,7 @@ namespace Lift.Ort.Training;
 
 /// <summary>
 /// Fine-tunes the weights of a training session: per step the gradients of some micro-batches are averaged on the compact vector of selected
-/// entries, clipped, and given to AdamW; now and then the entries are chosen anew and their moments carried over. Every selection, full
+/// entries, clipped, and given to AdamW, all queued on the device, whose numbers are read one step late where it works by itself; now and then the entries are chosen anew and their moments carried over. Every selection, full
 /// fine-tuning included, goes through the same lines. A run that is stopped, saved and resumed gives the same weights, bit for bit, as one
 /// never stopped.
 /// </summary>
@@ -23,10 +23,12 @@ public sealed class Trainer : IDisposable
     private readonly Schedule schedule;
     private readonly Optimizer optimizer;
     private readonly EntryChoice entries;
-    private readonly double[] squares = new double[1];
+    private readonly DeviceBuffer<double> verdict;
+    private readonly Queue<QueuedStep> queued = [];
     private BatchPosition position;
     private readonly LossScaler scaler;
     private int savedStep; // the step of the latest saved state
+    private long settled; // when the numbers of the latest step were there
 
     /// <param name="session">Its weights are trained; keep it open as long as this object.</param>
     /// <param name="device">The session's device.</param>
@@ -40,6 +42,7 @@ public sealed class Trainer : IDisposable
         optimizer = new Optimizer(device, [.. session.Weights.Select(w => w.Value)], options.AdamW);
         scaler = new LossScaler(options.LossScale, session.ScalesLoss);
         entries = new EntryChoice(session, device, optimizer, options);
+        verdict = device.Allocate<double>(StepVerdict.FirstLoss + options.Accumulate);
         position = data.Position;
     }
 
@@ -72,35 +75,40 @@ public sealed class Trainer : IDisposable
     public void Run(CancellationToken stop = default)
     {
         if (Masks.Count == 0) Begin();
+        verdict.CopyFrom([1], StepVerdict.Good);
         using var batches = new BatchAhead(data);
         while (Step < Steps && !stop.IsCancellationRequested)
         {
-            long started = Stopwatch.GetTimestamp();
-            double lr = schedule.At(Step + 1);
-            Batch[] micro = [.. Enumerable.Range(0, options.Accumulate).Select(_ => batches.Next())];
-            session.LossScale = scaler.Scale;
-            float loss = session.Step([.. micro.Select(b => (b.Values, WeightOf(b)))]);
-            DeviceBuffer<float> gradient = entries.Gradient;
-            double norm = Norm(gradient);
-            if (float.IsFinite(loss) && !double.IsFinite(norm) && Skip(loss))
+            QueuedStep step;
+            try
             {
-                position = batches.Position;
-                continue;
+                step = Queue(batches);
             }
-            if (!float.IsFinite(loss) || !double.IsFinite(norm)) throw Diverged(loss, norm, lr);
+            catch (LiftException)
+            {
+                Settle(0);
+                throw;
+            }
+            if (!RunsAhead)
+            {
+                if (!Good(step) && Skip(step))
+                {
+                    position = step.After;
+                    continue;
+                }
+                if (!Good(step)) throw Diverged(step);
+                entries.Observe();
+            }
+            optimizer.Step(step.Gradient, step.LearningRate, verdict);
+            queued.Enqueue(step);
+            bool refresh = RefreshRule.IsDue(Step, options.Interval), validate = IsDue(options.ValidateEvery), save = IsDue(options.SaveEvery);
+            Settle(RunsAhead && !refresh && !validate && !save ? 1 : 0);
 
-            entries.Observe();
-            optimizer.Step(gradient, lr);
-            double? used = scaler.IsActive ? scaler.Scale : null;
-            scaler.Passed();
-            position = batches.Position;
-            long tokens = micro.Sum(b => b.Tokens);
-            Tell(new StepDone(Step, loss, lr, Tokens += tokens, Math.Round(tokens / Stopwatch.GetElapsedTime(started).TotalSeconds, 1), norm) { LossScale = used });
-
-            if (RefreshRule.IsDue(Step, options.Interval)) ChooseEntries();
-            if (IsDue(options.ValidateEvery)) Validate();
-            if (IsDue(options.SaveEvery)) Save();
+            if (refresh) ChooseEntries();
+            if (validate) Validate();
+            if (save) Save();
         }
+        Settle(0);
         if (savedStep != Step) Save(); // stopped between two checkpoints
     }
 
@@ -121,6 +129,7 @@ public sealed class Trainer : IDisposable
     {
         entries.Dispose();
         optimizer.Dispose();
+        verdict.Dispose();
     }
 
     /// <summary>The first choice of entries. A selection that ranks by gradients sees those of the first batch, which is then given out again.</summary>
@@ -156,32 +165,78 @@ public sealed class Trainer : IDisposable
 
     private void Tell(RunEvent what) => Happened?.Invoke(what);
 
+    /// <summary>
+    /// True where the host may queue a step before it knows how the last one went: a step that is not finite, and all that are queued behind it, then change nothing on the device. Scaled losses, running
+    /// statistics and selections by gradients are looked at first.
+    /// </summary>
+    private bool RunsAhead => !scaler.IsActive && entries.Statistics is null && session.Statistics.Count == 0;
+
+    /// <summary>Queues forward and backward pass of the next step and what its numbers say.</summary>
+    private QueuedStep Queue(BatchAhead batches)
+    {
+        long started = Stopwatch.GetTimestamp();
+        double lr = schedule.At(Step + 1);
+        Batch[] micro = [.. Enumerable.Range(0, options.Accumulate).Select(_ => batches.Next())];
+        session.LossScale = scaler.Scale;
+        double[] shares = session.Queue([.. micro.Select(b => (b.Values, WeightOf(b)))]);
+        DeviceBuffer<float> gradient = entries.Gradient;
+        device.Run(new StepVerdict(session.MicroLosses, gradient, verdict, Sticky: RunsAhead));
+        return new(Step + 1, lr, shares, gradient, micro.Sum(b => b.Tokens), batches.Position, started, device.Fetch(verdict));
+    }
+
+    /// <summary>Finishes the steps whose numbers have come, and waits until no more than <paramref name="ahead"/> are under way.</summary>
+    private void Settle(int ahead)
+    {
+        while (queued.TryPeek(out QueuedStep? step) && (queued.Count > ahead || step.Verdict.IsReady))
+        {
+            queued.Dequeue();
+            if (!Good(step)) throw Diverged(step);
+            double? used = scaler.IsActive ? scaler.Scale : null;
+            scaler.Passed();
+            position = step.After;
+            long since = Math.Max(step.Started, settled);
+            settled = Stopwatch.GetTimestamp();
+            Tell(new StepDone(step.Step, step.Loss, step.LearningRate, Tokens += step.Tokens, Math.Round(step.Tokens / Stopwatch.GetElapsedTime(since, settled).TotalSeconds, 1), step.Norm) { LossScale = used });
+        }
+    }
+
+    private static bool Good(QueuedStep step) => float.IsFinite(step.Loss) && double.IsFinite(step.Norm);
+
     private bool IsDue(int every) => Step == Steps || (every > 0 && Step % every == 0);
 
     /// <summary>Leaves out a step whose scaled gradients overflowed; false where another scale would not help.</summary>
-    private bool Skip(float loss)
+    private bool Skip(QueuedStep step)
     {
         double scale = scaler.Scale;
-        if (!scaler.Overflowed()) return false;
-        Tell(new StepSkipped(Step, loss, scale));
+        if (!float.IsFinite(step.Loss) || !scaler.Overflowed()) return false;
+        Tell(new StepSkipped(Step, step.Loss, scale));
         return true;
     }
 
     private double WeightOf(Batch batch) => options.Average == LossAverage.Token ? batch.LabelTokens : 1;
 
-    private double Norm(DeviceBuffer<float> gradient)
+    private LiftException Diverged(QueuedStep step)
     {
-        device.Run(new SquaredNorm(gradient, squares));
-        return Math.Sqrt(squares[0]);
-    }
-
-    private LiftException Diverged(float loss, double norm, double lr)
-    {
+        foreach (QueuedStep behind in queued) behind.Verdict.Wait();
+        queued.Clear();
+        optimizer.Steps = step.Step - 1;
         session.RevertStatistics();
         Save();
         return new LiftException(string.Create(CultureInfo.InvariantCulture,
-            $"The run diverged at step {Step + 1}: loss {loss}, gradient norm {norm}, learning rate {lr:G3}; the state before it is saved. Begin anew with a lower --lr, a longer --warmup or --clip 1, and check the rows of the batch."));
+            $"The run diverged at step {step.Step}: loss {step.Loss}, gradient norm {step.Norm}, learning rate {step.LearningRate:G3}; the state before it is saved. Begin anew with a lower --lr, a longer --warmup or --clip 1, and check the rows of the batch."));
     }
 
     private static double? Finite(double value) => double.IsFinite(value) ? value : null;
+
+    /// <summary>A step whose numbers are under way.</summary>
+    /// <param name="Shares">With what weight each micro-batch's loss counts.</param>
+    /// <param name="After">Where the data stand behind it.</param>
+    private sealed record QueuedStep(int Step, double LearningRate, double[] Shares, DeviceBuffer<float> Gradient, long Tokens, BatchPosition After, long Started, Later<double> Verdict)
+    {
+        /// <summary>The mean loss; waits for it.</summary>
+        public float Loss => (float)Shares.Select((share, i) => share * Verdict.Wait()[StepVerdict.FirstLoss + i]).Sum();
+
+        /// <summary>L2 norm of the gradient; waits for it.</summary>
+        public double Norm => Math.Sqrt(Verdict.Wait()[StepVerdict.Squares]);
+    }
 }

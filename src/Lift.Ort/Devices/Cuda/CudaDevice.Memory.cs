@@ -11,6 +11,7 @@ public sealed unsafe partial class CudaDevice
     private readonly Lock copies = new();
     private readonly List<IDisposable> owned = [];
     private readonly ConditionalWeakTable<object, object> remembered = [];
+    private readonly Stack<CudaSlot> slots = [];
     private Staging? staging;
     private CudaMath? math;
     private CudaBuffer<byte>? scratch;
@@ -102,6 +103,23 @@ public sealed unsafe partial class CudaDevice
         var result = new T[count];
         fixed (T* to = result) Download(from, (byte*)to, (long)count * sizeof(T));
         return result;
+    }
+
+    public Later<T> Fetch<T>(DeviceBuffer<T> buffer) where T : unmanaged
+    {
+        long bytes = buffer.Length * sizeof(T);
+        if (bytes > CudaSlot.Bytes) throw new ArgumentOutOfRangeException(nameof(buffer), $"{bytes} bytes; up to {CudaSlot.Bytes} are fetched this way");
+        MakeCurrent();
+        CudaSlot slot;
+        lock (slots) slot = slots.Count > 0 ? slots.Pop() : Own(new CudaSlot());
+        slot.Start(buffer.Pointer, bytes, stream);
+        return new CudaLater<T>(this, slot, (int)buffer.Length);
+    }
+
+    /// <summary>Takes back a slot whose numbers were read.</summary>
+    internal void Return(CudaSlot slot)
+    {
+        lock (slots) slots.Push(slot);
     }
 
     /// <summary>cuBLAS and cuSOLVER on this device.</summary>

@@ -29,6 +29,9 @@ internal static unsafe partial class CudaDriver
     [LibraryImport(Library, EntryPoint = "cuEventSynchronize")]
     internal static partial CudaResult EventSynchronize(CudaEventHandle @event);
 
+    [LibraryImport(Library, EntryPoint = "cuEventQuery")]
+    internal static partial CudaResult EventQuery(CudaEventHandle @event);
+
     [LibraryImport(Library, EntryPoint = "cuEventElapsedTime")]
     internal static partial CudaResult EventElapsedTime(out float milliseconds, CudaEventHandle start, CudaEventHandle end);
 

@@ -13,6 +13,7 @@ internal enum CudaResult
     NoDevice = 100,
     NoBinaryForGpu = 209,
     NotFound = 500,
+    NotReady = 600,
 }
 
 /// <summary>nvrtcResult</summary>
