@@ -14,6 +14,27 @@ internal static class Choices
 
     public static Option<string> Device() => new("--device") { Description = "Where to compute: cpu, cuda or cuda:N.", DefaultValueFactory = _ => "cpu", HelpName = "NAME" };
 
+    /// <summary><c>--dim NAME=SIZE</c>, once or several times: sizes of open dimensions.</summary>
+    public static Option<Dictionary<string, long>> Dims() => new("--dim")
+    {
+        Description = "Size that a dimension the file leaves open has in training, by its name or as INPUT.AXIS: settles branches and repetitions that depend on it. The exported model keeps it open.",
+        HelpName = "NAME=SIZE",
+        AllowMultipleArgumentsPerToken = true,
+        Arity = ArgumentArity.ZeroOrMore,
+        DefaultValueFactory = _ => [],
+        CustomParser = result =>
+        {
+            var dims = new Dictionary<string, long>();
+            foreach (string word in result.Tokens.Select(t => t.Value))
+            {
+                int at = word.LastIndexOf('=');
+                if (at > 0 && long.TryParse(word[(at + 1)..], out long size)) dims[word[..at]] = size;
+                else result.AddError($"--dim '{word}' is no name with a size; give NAME=SIZE, for instance sequence_length=128.");
+            }
+            return dims;
+        },
+    };
+
     /// <summary><c>--encoder</c>: the other file of an encoder-decoder in two.</summary>
     public static Option<string?> Encoder() => new("--encoder") { Description = "The encoder's .onnx file, for a decoder that reads encoder_hidden_states; default: the one beside the decoder (encoder_model.onnx).", HelpName = "FILE" };
 

@@ -12,10 +12,13 @@ internal sealed class InspectCommand : LiftCommand
     private readonly Argument<string> model = new("MODEL or DIR") { Description = "An ONNX file, or a folder that `lift prepare` made." };
     private readonly Option<string?> scored = new("--output") { Description = "The output that is scored; default: logits, else the first float output.", HelpName = "NAME" };
 
+    private readonly Option<Dictionary<string, long>> dims = Choices.Dims();
+
     public InspectCommand() : base("inspect", "Shows a model's inputs, outputs, operators and weights: which can be trained, and what stands in the way.", "lift inspect model.onnx")
     {
         Add(model);
         Add(scored);
+        Add(dims);
     }
 
     protected override void Run(ParseResult line, Output output, CancellationToken stop)
@@ -23,7 +26,7 @@ internal sealed class InspectCommand : LiftCommand
         string path = line.GetValue(model)!;
         if (File.Exists(path)) ModelFile = path;
         if (Directory.Exists(path)) Folder(ArtifactFolder.Open(path), output);
-        else Model(path, ModelSurvey.Of(OnnxFile.Read(path), line.GetValue(scored)), output);
+        else Model(path, ModelSurvey.Of(FixedDims.Apply(OnnxFile.Read(path), line.GetValue(dims) ?? []), line.GetValue(scored)), output);
     }
 
     private static void Model(string path, ModelSurvey survey, Output output)

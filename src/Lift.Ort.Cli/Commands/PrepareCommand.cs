@@ -17,10 +17,12 @@ internal sealed class PrepareCommand : LiftCommand
     private readonly Option<BatchNormForm> batchNorm = new("--batch-norm") { Description = "Statistics of BatchNormalization in training: batch (the running ones are renewed), frozen, or file: batch where the file has the training form." };
     private readonly Option<string[]> freeze = Choices.Patterns("--freeze", "Weights or layers that stay as they are; wins over --train.");
 
+    private readonly Option<Dictionary<string, long>> dims = Choices.Dims();
+
     public PrepareCommand() : base("prepare", "Turns an exported ONNX model into training artifacts: training, evaluation and optimizer model, and a checkpoint.",
         "lift prepare model.onnx -o prepared --loss causal-lm")
     {
-        foreach (Option option in (Option[])[folder, train, freeze, dequantize, batchNorm, .. loss.All]) Add(option);
+        foreach (Option option in (Option[])[folder, train, freeze, dequantize, dims, batchNorm, .. loss.All]) Add(option);
         Add(model);
     }
 
@@ -37,6 +39,7 @@ internal sealed class PrepareCommand : LiftCommand
             Train = line.GetValue(train) ?? [],
             Freeze = line.GetValue(freeze) ?? [],
             BatchNorm = line.GetValue(batchNorm),
+            Dims = line.GetValue(dims) ?? [],
             Dequantize = line.GetValue(dequantize) ?? [],
         });
         ArtifactFolder made = ArtifactFolder.Create(graph, path, directory);

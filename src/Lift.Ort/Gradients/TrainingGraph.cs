@@ -32,7 +32,7 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
     public static TrainingGraph Build(Graph source, TrainingGraphOptions? options = null)
     {
         options ??= new();
-        (source, IReadOnlyList<DequantizedWeight> dequantized) = Dequantization.Apply(source, options.Dequantize);
+        (source, IReadOnlyList<DequantizedWeight> dequantized) = Dequantization.Apply(FixedDims.Apply(source, options.Dims), options.Dequantize);
         source = LoweredGraph.Of(source);
         if (options.Raise) source = RaisedGraph.Of(source);
         var trainable = Choose(source, ScoredOutputs(source, options), options);

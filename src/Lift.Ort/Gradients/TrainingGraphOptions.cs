@@ -31,6 +31,9 @@ public sealed record TrainingGraphOptions
     /// <summary>With which statistics BatchNormalization normalises in training; default: as the file says.</summary>
     public BatchNormForm BatchNorm { get; init; }
 
+    /// <summary>Sizes of dimensions that the file leaves open, by symbol or as <c>input.axis</c> (see <see cref="Onnx.FixedDims"/>); none by default. The exported model keeps them open.</summary>
+    public IReadOnlyDictionary<string, long> Dims { get; init; } = new Dictionary<string, long>();
+
     /// <summary>False differentiates chains (layer and RMS normalization, Gelu) node by node instead of as the one operator they stand for.</summary>
     public bool Raise { get; init; } = true;
 }

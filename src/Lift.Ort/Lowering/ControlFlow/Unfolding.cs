@@ -46,9 +46,11 @@ internal sealed class Unfolding
     /// <summary>Why a node of control flow is still there; null for other nodes.</summary>
     public static string? WhyNot(Graph graph, Node node) => node.Operator switch
     {
-        "If" => $"{node} chooses its branch by '{node.Input(0)}', which depends on the run.",
+        "If" => $"{node} chooses its branch by '{node.Input(0)}', which {OpenDims.WayOut(graph, node.Input(0))}.",
         "Loop" when node.Input(0) is { } count && new KnownNumbers(graph).Of(count) is [var times] => $"{node} repeats {times} times, and only up to {MaxSteps} times, {MaxNodes} nodes and with conditions known beforehand are written out.",
-        "Loop" => $"{node} repeats as often as '{node.Input(0) ?? node.Input(1)}' says, which depends on the run.",
+        "Loop" => $"{node} repeats as often as '{node.Input(0) ?? node.Input(1)}' says, which {OpenDims.WayOut(graph, node.Input(0) ?? node.Input(1))}.",
+        "Scan" when graph.TypeOf(node.Inputs[^1]).Shape?.Dims is { } dims && graph.Inputs.Find(i => i.Type.Shape?.Dims.Any(d => d.Symbol is { } s && dims.Any(o => o.Symbol == s)) == true) is { } input =>
+            $"{node} goes over an axis of '{node.Inputs[^1]}' {graph.TypeOf(node.Inputs[^1])}, whose length depends on the size of the input '{input.Name}' {input.Type} or is above {MaxSteps} (give the size with --dim NAME=SIZE).",
         "Scan" => $"{node} goes over an axis of '{node.Inputs[^1]}' {graph.TypeOf(node.Inputs[^1])}, whose length depends on the run or is above {MaxSteps}.",
         _ => Sequences.WhyNot(node),
     };

@@ -102,7 +102,9 @@ public sealed class UnfoldingTests
         var loop = new SampleModel().Input("x", Float, "n", 4).Output("y", Float).Node("Shape", ["x"], ["s"]).Constant("zero", 0L).Node("Gather", ["s", "zero"], ["n"]).Constant("go", true);
         loop.Float("w", [4, 4], i => i * 0.1f);
         loop.Node("Loop", ["n", "go", "x"], ["y"], Branch("body", b => b.Input("i", Long).Input("g", Bool).Input("h", Float, "n", 4).Node("MatMul", ["h", "w"], ["hw"]).Output("g", Bool).Output("hw", Float)));
-        Refused(loop, "Loop 'Loop_2' repeats as often as 'n' says, which depends on the run. Weight 'w'");
+        Refused(loop, "Loop 'Loop_2' repeats as often as 'n' says, which depends on the size of 'n' (give it with --dim n=SIZE). Weight 'w'");
+        using (TempFolder temp = TestFiles.Temp())
+            Assert.HasCount(3, TrainingGraph.Build(OnnxFile.Read(loop.Save(temp["m.onnx"])), new() { Loss = "mse", Train = ["w"], Dims = new Dictionary<string, long> { ["n"] = 3 } }).Forward.Nodes.Where(n => n.OpType == "MatMul").ToArray());
         loop.Graph.Initializer.Add(new TensorProto { Name = "many", DataType = Long, Int64Data = { 5000 } });
         loop.Graph.Node[2].Input[0] = "many";
         Refused(loop, "repeats 5000 times");
