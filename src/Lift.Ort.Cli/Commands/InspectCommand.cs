@@ -32,6 +32,7 @@ internal sealed class InspectCommand : LiftCommand
     private static void Model(string path, ModelSurvey survey, Output output)
     {
         Graph graph = survey.Graph;
+        var renewed = graph.Nodes.Where(n => n.Operator == "BatchNormalization" && n.Int("training_mode") != 0).SelectMany(n => n.Inputs.Skip(3)).ToHashSet();
         var operators = graph.Nodes.CountBy(n => n.Operator).OrderBy(o => o.Key, StringComparer.Ordinal).ToDictionary();
         output.Result(new
         {
@@ -50,6 +51,7 @@ internal sealed class InspectCommand : LiftCommand
                 shape = w.Weight.Value.Dims,
                 layout = Layout(w),
                 trainable = w.Trainable,
+                renewed = renewed.Contains(w.Weight.Name),
                 trained_by_default = w.Trainable && w.Weight.IsLiftDefault,
             }),
             quantized = survey.Quantized.Select(q => new { weight = q.Weight, layer = q.Layer, op = q.Node.Operator, bits = q.Bits, block_size = q.BlockSize, shape = q.Dims, dequantizable = q.CanBecomeFloat }),
@@ -62,7 +64,7 @@ internal sealed class InspectCommand : LiftCommand
             var table = new Table().AddColumns("weight", "layer", "kind", "type", "shape", "training");
             foreach (SurveyedWeight w in survey.Weights)
             {
-                string training = !w.Trainable ? "no" : w.Weight.IsLiftDefault ? "by default" : "with --train";
+                string training = renewed.Contains(w.Weight.Name) ? "by each batch" : !w.Trainable ? "no" : w.Weight.IsLiftDefault ? "by default" : "with --train";
                 string shape = $"[{string.Join(", ", w.Weight.Value.Dims)}]{(Layout(w) is { } layout ? $" {layout}" : "")}";
                 table.AddRow([.. new[] { w.Weight.Name, w.Weight.Layer, w.Weight.Kind.ToString().ToLowerInvariant(), Choices.Spell(w.Weight.Value.Type), shape, training }.Select(c => new Text(c))]);
             }
@@ -86,12 +88,14 @@ internal sealed class InspectCommand : LiftCommand
             source = folder.Source,
             loss = record.Loss,
             scored = record.Scored,
+            losses = record.AllTerms.Select(t => new { loss = t.Loss, outputs = t.Outputs, labels = t.Labels, field = t.Field, weight = t.Weight }),
+            statistics = record.Statistics?.Select(s => s.Name) ?? [],
             inputs = record.Inputs,
             storage = record.Storage.ToString().ToLowerInvariant(),
             weights = record.Weights.Select(w => new { name = w.Name, layer = w.Layer, dtype = Choices.Spell(w.Type), shape = w.Dims }),
         }, console =>
         {
-            console.WriteLine($"prepared from {folder.Source ?? "an unknown model"}, loss {record.Loss ?? "unknown"} over {record.Scored ?? "unknown"}, values in {record.Storage.ToString().ToLowerInvariant()}");
+            console.WriteLine($"prepared from {folder.Source ?? "an unknown model"}, {(record.AllTerms.Count > 0 ? string.Join(" + ", record.AllTerms) : $"loss unknown over {record.Scored ?? "unknown"}")}, values in {record.Storage.ToString().ToLowerInvariant()}");
             console.WriteLine($"inputs  {string.Join(", ", record.Inputs)}");
             var table = new Table().AddColumns("trainable weight", "layer", "type", "shape");
             foreach (WeightRecord w in record.Weights) table.AddRow(new Text(w.Name), new Text(w.Layer), new Text(Choices.Spell(w.Type)), new Text($"[{string.Join(", ", w.Dims)}]"));

@@ -46,6 +46,6 @@ internal sealed class PrepareCommand : LiftCommand
         long entries = made.Record.Weights.Sum(w => w.Dims.Aggregate(1L, (n, d) => n * d));
         output.Result(
             new { folder = made.Directory, loss = made.Record.Loss, scored = made.Record.Scored, losses = made.Record.AllTerms.Select(t => new { loss = t.Loss, outputs = t.Outputs, labels = t.Labels, field = t.Field, weight = t.Weight }), inputs = made.Record.Inputs, trainable = made.Record.Weights.Count, entries, statistics = made.Record.Statistics?.Count ?? 0, storage = made.Record.Storage.ToString().ToLowerInvariant() },
-            console => console.WriteLine($"{directory}: {made.Record.Weights.Count} trainable weights with {entries:N0} entries, loss {string.Join(" + ", made.Record.AllTerms.Select(t => $"{(t.Weight == 1 ? "" : FormattableString.Invariant($"{t.Weight} "))}{t.Loss} over '{string.Join("', '", t.Outputs)}'"))}{(made.Record.Statistics is { Count: var n } ? $"; {n} running statistics are renewed" : "")}."));
+            console => console.WriteLine($"{directory}: {made.Record.Weights.Count} trainable weights with {entries:N0} entries, loss {string.Join(" + ", made.Record.AllTerms)}{(made.Record.Statistics is { Count: var n } ? $"; {n} running statistics are renewed" : "")}."));
     }
 }

@@ -17,7 +17,7 @@ public enum BatchNormForm
 
 /// <summary>A running mean or variance that training renews.</summary>
 /// <param name="Name">The initializer's name in the file.</param>
-/// <param name="Updated">The output of the training model that holds its new value after a batch.</param>
+/// <param name="Updated">The output of the training model that holds its new value after a batch, in float32.</param>
 public sealed record RunningStatistic(string Name, string Updated);
 
 /// <summary>
@@ -122,8 +122,9 @@ internal static class BatchStatistics
     private static string Named(Graph graph, string statistic, string value)
     {
         string name = graph.NewName($"{statistic}.updated");
-        graph.Nodes.Add(new Node("Identity", "", [value], [name], name));
-        graph.Types[name] = graph.TypeOf(statistic);
+        Var wide = graph.Var(value).Cast(ElementType.Float); // a 16-bit model's too: a session may compute it in float32 anyway
+        graph.Nodes.Add(new Node("Identity", "", [wide.Name], [name], name));
+        graph.Types[name] = new(ElementType.Float, graph.TypeOf(statistic).Shape);
         return name;
     }
 }

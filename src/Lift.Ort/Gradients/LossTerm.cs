@@ -82,6 +82,9 @@ public sealed record ScoredTerm(string Loss, IReadOnlyList<string> Outputs, stri
     [System.Text.Json.Serialization.JsonIgnore]
     public int Rows => Outputs.Count > 1 ? 1 : Form.Rows(Options);
 
+    /// <summary>The term in words: "0.5 mse over 'price'".</summary>
+    public override string ToString() => FormattableString.Invariant($"{(Weight == 1 ? "" : $"{Weight} · ")}{Loss} over '{string.Join("', '", Outputs)}'");
+
     /// <summary>The term as it is asked for.</summary>
     [System.Text.Json.Serialization.JsonIgnore]
     public LossTerm Asked => new(Loss) { Outputs = Outputs, Field = Field, Weight = Weight, Options = Options };

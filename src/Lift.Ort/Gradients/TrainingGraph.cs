@@ -46,7 +46,7 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
         trainable = [.. trainable.Where(w => gradients.ContainsKey(w.Name))];
         if (trainable.Count == 0) throw new LiftException($"The loss over '{string.Join("', '", terms.SelectMany(t => t.Outputs))}' does not depend on any of the chosen weights; choose others with --train, or another --output.");
         Rename(training, [.. trainable.Select(w => (gradients[w.Name].Cast(ElementType.Float).Name, GradientOf(w.Name)))]);
-        training.Outputs.AddRange(statistics.Select(s => new GraphValue(s.Updated, training.TypeOf(s.Name))));
+        training.Outputs.AddRange(statistics.Select(s => new GraphValue(s.Updated, training.TypeOf(s.Updated))));
         training.Outputs.AddRange(trainable.Select(w => new GraphValue(GradientOf(w.Name), new(ElementType.Float, Shape.Of(w.Value.Dims)))));
         Prune.Run(training);
         return new(forward, training, loss, scored, trainable, options) { Dequantized = dequantized, Statistics = statistics, Terms = terms };

@@ -185,7 +185,7 @@ public sealed class TrainingSession : IDisposable
         Dictionary<string, Tensor> values = session.Allocated(read);
         foreach (var (weight, statistic) in Statistics.Zip(statistics))
         {
-            weight.CopyFrom(values[statistic.Updated]);
+            weight.CopyFrom(Typed(values[statistic.Updated], weight));
             if (!options.Outputs.Contains(statistic.Updated)) values.Remove(statistic.Updated);
         }
         LastOutputs = values;
@@ -196,6 +196,15 @@ public sealed class TrainingSession : IDisposable
     public void RevertStatistics()
     {
         foreach (var (weight, before) in Statistics.Zip(statisticsBefore)) weight.CopyFrom(before);
+    }
+
+    private static Tensor Typed(Tensor value, SessionWeight weight)
+    {
+        if (weight.Type == ElementType.Float) return value.Reshape(weight.Dims);
+        Tensor narrow = Tensor.Empty(weight.Name, weight.Type, weight.Dims);
+        float[] numbers = value.ToFloats();
+        for (int i = 0; i < numbers.Length; i++) FieldReader.Set(narrow, i, numbers[i]);
+        return narrow;
     }
 
     private void KeepStatistics() => statisticsBefore = [.. Statistics.Select(s => s.ToTensor())];

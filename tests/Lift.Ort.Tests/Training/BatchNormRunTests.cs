@@ -121,6 +121,8 @@ public sealed class BatchNormRunTests
         Validated last = RunLog.Read(Path.Combine(run, RunFolder.LogName)).OfType<Validated>().Last();
         double recorded = (double)JsonNode.Parse(File.ReadAllText(Stored("steps.json")))![0]!["evaluated"]!;
         Assert.AreEqual(recorded, last.ValidationLoss, 1e-4);
+        JsonNode[] weights = [.. LiftRun.Here("inspect", Stored("model.onnx"), "--json").Good().Json["weights"]!.AsArray().Where(w => (bool)w!["renewed"]!).OfType<JsonNode>()];
+        Assert.HasCount(4, weights);
         CollectionAssert.AreEqual(new[] { "bn.running_mean", "bn.running_var", "twice.running_mean", "twice.running_var" }, ArtifactFolder.Open(temp["prepared"]).Record.Statistics!.Select(s => s.Name).Order().ToArray());
     }
 
@@ -146,6 +148,16 @@ public sealed class BatchNormRunTests
         Dictionary<string, float[]> asked = Weights(temp, Train(temp, "asked", Prepare(temp, Options(1), temp["inference.onnx"], BatchNormForm.Batch)));
         foreach (string name in before.Keys) CollectionAssert.AreEqual(asFile[name], asked[name], name);
         Assert.AreNotEqual(before["bn.running_mean"][0], asked["bn.running_mean"][0]);
+    }
+
+    [TestMethod]
+    public void Sixteen_bit_statistics_are_renewed()
+    {
+        using TempFolder temp = TestFiles.Temp();
+        Dictionary<string, float[]> weights = Weights(temp, Train(temp, "run", Prepare(temp, Options(1), Stored("half.onnx"))));
+        foreach (var (name, values) in JsonNode.Parse(File.ReadAllText(Stored("steps.json")))![0]!["steps"]![2]!["statistics"]!.AsObject())
+            foreach (var (wanted, value) in values!.AsArray().Zip(weights[name])) Assert.AreEqual((double)wanted!, value, 5e-3, name);
+        Assert.AreEqual(ElementType.Float16, OnnxFile.Read(temp["exported.onnx"]).Initializers["bn.running_var"].Type);
     }
 
     [TestMethod]

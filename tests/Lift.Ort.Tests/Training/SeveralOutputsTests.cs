@@ -1,7 +1,9 @@
 using System.Text.Json.Nodes;
 using Lift.Ort.Artifacts;
+using Lift.Ort.Data;
 using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
+using Lift.Ort.Sessions;
 using Lift.Ort.Tests.Cli;
 using Lift.Ort.Training;
 
@@ -48,12 +50,37 @@ public sealed class SeveralOutputsTests
         CollectionAssert.AreEqual(OnnxFile.Read(Model(name)).Outputs.Select(o => o.Name).ToArray(), OnnxFile.Read(temp["tuned.onnx"]).Outputs.Select(o => o.Name).ToArray());
     }
 
+    /// <summary>The folder trains in ONNX Runtime's own training runtime as it does here.</summary>
+    [TestMethod]
+    [DataRow("tasks", "cross-entropy:logits_kind=kind", "mse:price*0.5")]
+    [DataRow("clip", "contrastive", "")]
+    public void The_training_runtime_has_the_same_losses(string name, string first, string second)
+    {
+        using TempFolder temp = TestFiles.Temp();
+        LossTerm[] terms = [.. new[] { first, second }.Where(t => t.Length > 0).Select(t => LossTerm.Parse(t, new() { Scale = name == "clip" ? "scale" : null }))];
+        ArtifactFolder folder = ArtifactFolder.Create(TrainingGraph.Build(OnnxFile.Read(Model(name)), new() { Train = ["*"], Terms = terms }), Model(name), temp["prepared"]);
+        using var session = TrainingSession.Open(folder, TinyRun.Device);
+        DataOptions rows = new DataOptions { Batch = 4, Shuffle = false }.For(folder.Record.AllTerms);
+        rows = DataFit.Of(Rows(name), session.Inputs, rows, ModelNotes.Beside(null));
+        Dictionary<string, Tensor>[] batches = [.. BatchReader.Open(Rows(name), null, session.Inputs, rows).Epoch().Take(2).Select(b => b.Values.ToDictionary())];
+        System.Text.Json.JsonElement theirs = Artifacts.TrainingRuntime.Train(folder, batches);
+        var adam = new Sessions.PlainAdamW(session, 0.001);
+        foreach (var (batch, loss) in batches.Zip(theirs.GetProperty("losses").EnumerateArray()))
+        {
+            Assert.AreEqual(session.Step(batch), loss.GetDouble(), 2e-5);
+            adam.Step();
+        }
+    }
+
     [TestMethod]
     public void Every_loss_has_its_own_numbers_and_class_names()
     {
         using TempFolder temp = TestFiles.Temp();
         LiftRun prepared = LiftRun.Here(["prepare", Model("tasks"), "-o", temp["prepared"], "--train", "*", .. threeLosses, "--json"]).Good();
         Assert.AreEqual("labels_logits_tags", (string)prepared.Json["losses"]![2]!["labels"]!);
+        JsonObject folder = LiftRun.Here("inspect", temp["prepared"], "--json").Good().Json;
+        Assert.AreEqual(0.5, (double)folder["losses"]![1]!["weight"]!);
+        StringAssert.Contains(LiftRun.Here("inspect", temp["prepared"]).Good().Error.ReplaceLineEndings(" "), "0.5 · mse over 'price'");
         LiftRun train = LiftRun.Here(["train", temp["prepared"], "--data", Rows("tasks"), "--validation", Rows("tasks"), "-o", temp["run"], .. how]).Good();
         StringAssert.Contains(train.Error, "Classes of 'logits_kind': 0 cat, 1 dog, 2 emu");
         JsonObject metrics = train.Json["metrics"]!.AsObject();

@@ -1,4 +1,4 @@
-"""Three steps of PyTorch 2.6 on a small classifier with batch normalisation, in training form; writes model.onnx, rows.jsonl and steps.json. See README.md."""
+"""Three steps of PyTorch 2.6 on a small classifier with batch normalisation, in training form; writes model.onnx, half.onnx, rows.jsonl and steps.json. See README.md."""
 import copy, json, torch, torch.nn as nn, torch.nn.functional as F
 
 torch.manual_seed(3)
@@ -48,3 +48,15 @@ def train(accumulate, steps):
     return {"accumulate": accumulate, "steps": log, "evaluated": evaluated}
 
 json.dump([train(1, 3), train(2, 3)], open("steps.json", "w"), indent=1)
+
+# The same file in float16.
+import numpy as np, onnx
+from onnx import TensorProto, numpy_helper
+half = onnx.load("model.onnx")
+for tensor in half.graph.initializer: tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16) if tensor.data_type == TensorProto.FLOAT else numpy_helper.to_array(tensor), tensor.name))
+for node in half.graph.node:
+    for a in node.attribute:
+        if a.HasField("t") and a.t.data_type == TensorProto.FLOAT: a.t.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(a.t).astype(np.float16), a.t.name))
+for value in [*half.graph.input, *half.graph.output, *half.graph.value_info]:
+    if value.type.tensor_type.elem_type == TensorProto.FLOAT: value.type.tensor_type.elem_type = TensorProto.FLOAT16
+onnx.save(half, "half.onnx")
