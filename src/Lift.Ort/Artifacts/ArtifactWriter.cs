@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Google.Protobuf;
 using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
+using Lift.Ort.Onnx.Reading;
 using Lift.Ort.Onnx.Writing;
 
 namespace Lift.Ort.Artifacts;
@@ -53,6 +54,7 @@ internal sealed class ArtifactWriter
         ParameterStorage storage = options.Storage ?? ChooseStorage();
         if (storage == ParameterStorage.Checkpoint && trainable.Concat(frozen).FirstOrDefault(t => t.Type is ElementType.Float16 or ElementType.BFloat16) is { } half)
             throw new LiftException($"'{half.Name}' is {half.Type}, which ONNX Runtime's checkpoints cannot hold; store the values in the source model's file or in checkpoint.data.");
+        CheckDequantized(source);
         WriteWhole(directory, folder =>
         {
             OnnxFile.Write(Training(), Path.Combine(folder, ArtifactNames.TrainingModel));
@@ -62,6 +64,17 @@ internal sealed class ArtifactWriter
                 .Write(Path.Combine(folder, ArtifactNames.Checkpoint), externalData: storage == ParameterStorage.Data);
             WriteBytes(Path.Combine(folder, ArtifactNames.Record), Record(source, storage).ToJson());
         });
+    }
+
+    /// <summary>Layers that became float can be exported as such where the file has their nodes in its graph, not in functions that several layers may call.</summary>
+    private void CheckDequantized(string source)
+    {
+        if (graph.Dequantized.Count == 0) return;
+        HashSet<string> made = [.. Outputs(new Skeleton(new MappedFile(source)).Model.Graph)];
+        if (graph.Dequantized.FirstOrDefault(d => !made.Contains(d.Layer.Node.Outputs[0])) is { } lost)
+            throw new LiftException($"The layer '{lost.Layer.Layer}' of '{source}' lies inside a function of the file, where it cannot be stored as float: inline the functions first (onnx.inliner.inline_local_functions), or leave the layer quantized.");
+
+        static IEnumerable<string> Outputs(GraphProto g) => g.Node.SelectMany(n => n.Output.Concat(n.Attribute.SelectMany(SubgraphNames.Of).SelectMany(Outputs)));
     }
 
     /// <summary>Lets <paramref name="write"/> fill a temporary folder and then moves the files into place; a failure before leaves the folder as it was.</summary>

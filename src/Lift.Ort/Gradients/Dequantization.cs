@@ -33,26 +33,29 @@ public static partial class Dequantization
         Graph graph = source.Clone();
         var made = new Dictionary<Node, DequantizedWeight>(ReferenceEqualityComparer.Instance);
         var originals = source.Nodes.Zip(graph.Nodes).ToDictionary(p => p.First, p => p.Second, (IEqualityComparer<Node>)ReferenceEqualityComparer.Instance);
-        foreach (QuantizedLayer layer in all.Where(l => globs.Exists(g => Matches(g, l))))
-        {
-            if (!layer.CanBecomeFloat) throw new LiftException($"{layer.Node} cannot become a float layer: the scale of its weight was not found behind it (Cast, then Mul by the product of both scales); leave '{layer.Weight}' quantized, or export the model in QDQ form.");
-            made[originals[layer.Node]] = Float(graph, layer);
-        }
+        bool IsChosen(QuantizedLayer layer) => globs.Exists(g => Matches(g, layer));
+        foreach (QuantizedLayer layer in QuantizedLayer.Outside(source).Where(IsChosen)) made[originals[layer.Node]] = Float(graph, layer);
+        IEnumerable<DequantizedWeight> inside = DequantizedBranches.Apply(graph, IsChosen);
         Node[] nodes = [.. graph.Nodes.SelectMany(n => made.TryGetValue(n, out DequantizedWeight? weight) ? weight.Nodes : [n])];
         graph.Nodes.Clear();
         graph.Nodes.AddRange(nodes);
         Prune.Initializers(graph);
         ShapeInference.Infer(graph);
-        return (graph, [.. made.Values]);
+        return (graph, [.. made.Values, .. inside]);
     }
 
     private static bool Matches(Glob glob, QuantizedLayer layer) => glob.Matches(layer.Weight) || glob.Matches(layer.Layer) || glob.Matches($"{layer.Layer}.weight") || glob.Matches(layer.Node.Name);
 
-    private static DequantizedWeight Float(Graph graph, QuantizedLayer layer)
+    /// <summary>The float weight of a layer, and the nodes that take its node's place.</summary>
+    /// <param name="inside">True for a layer in a branch, whose weight has a name of its own: other branches may read it too.</param>
+    /// <param name="name">The weight's name where it was made before.</param>
+    internal static DequantizedWeight Float(Graph graph, QuantizedLayer layer, bool inside = false, string? name = null)
     {
-        bool isValue = layer.Node.OpType == "DequantizeLinear";
-        string name = isValue ? layer.Node.Outputs[0] : graph.NewName(FloatName(layer.Weight));
-        Add(graph, layer, name);
+        if (!layer.CanBecomeFloat) throw new LiftException($"{layer.Node} cannot become a float layer: the scale of its weight was not found behind it (Cast, then Mul by the product of both scales); leave '{layer.Weight}' quantized, or export the model in QDQ form.");
+        bool isValue = layer.Node.OpType == "DequantizeLinear", known = name is not null;
+        name ??= isValue && !inside ? layer.Node.Outputs[0] : graph.NewName(FloatName(layer.Weight));
+        if (!known) Add(graph, layer, name);
+        if (isValue && inside) return new(layer, name, [new Node("Identity", "", [name], [layer.Node.Outputs[0]], layer.Node.Name)], []);
         var nodes = new DequantizedNodes(graph, layer, name);
         return new(layer, name, nodes.Make(), nodes.Constants);
     }

@@ -30,10 +30,13 @@ public sealed record QuantizedLayer(Node Node, string Weight, string Layer, int 
         _ => null,
     };
 
-    /// <summary>Lists the quantized matrices of a graph in the order of its nodes.</summary>
-    public static IReadOnlyList<QuantizedLayer> Find(Graph graph) => [.. graph.Nodes.Select(n => Of(graph, n)).OfType<QuantizedLayer>()];
+    /// <summary>Lists the quantized matrices of a graph in the order of its nodes, then those inside of branches and bodies, each once.</summary>
+    public static IReadOnlyList<QuantizedLayer> Find(Graph graph) => [.. Outside(graph), .. DequantizedBranches.Find(graph).DistinctBy(l => l.Weight)];
 
-    private static QuantizedLayer? Of(Graph graph, Node node)
+    /// <summary>The quantized matrices of the main graph.</summary>
+    internal static IEnumerable<QuantizedLayer> Outside(Graph graph) => graph.Nodes.Select(n => Of(graph, n)).OfType<QuantizedLayer>();
+
+    internal static QuantizedLayer? Of(Graph graph, Node node)
     {
         if (Inputs(node.Operator) is not { } at || node.Input(at.Packed) is not { } name || !graph.Initializers.TryGetValue(name, out Tensor? packed)) return null;
         bool product = node.OpType is "MatMulNBits" or "MatMulBnb4", gathers = node.OpType == "GatherBlockQuantized" && packed.Type == ElementType.UInt8;

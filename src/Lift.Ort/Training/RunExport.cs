@@ -47,9 +47,9 @@ public static class RunExport
         Graph source = OnnxFile.Read(original);
         var (graph, weights) = Dequantization.Apply(source, names);
         return new(
-            weights.ToDictionary(w => w.Layer.Node.Outputs[0], w => w.Nodes),
+            weights.DistinctBy(w => w.Layer.Node.Outputs[0]).ToDictionary(w => w.Layer.Node.Outputs[0], w => w.Nodes),
             weights.SelectMany(w => w.Layer.Node.Inputs).Where(i => source.Initializers.ContainsKey(i) && !graph.Initializers.ContainsKey(i)).ToHashSet(),
-            weights.SelectMany(w => w.Constants.Prepend(w.Name)).ToDictionary(n => n, n => trained.GetValueOrDefault(n) ?? NewContent.Of(graph.Initializers[n])));
+            weights.SelectMany(w => w.Constants.Prepend(w.Name)).Distinct().ToDictionary(n => n, n => trained.GetValueOrDefault(n) ?? NewContent.Of(graph.Initializers[n])));
     }
 
     private static Tensor Parameter(ArtifactFolder artifacts, string name) => artifacts.Parameters.TryGetValue(name, out Tensor? weight) ? weight

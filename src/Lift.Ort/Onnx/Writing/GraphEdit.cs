@@ -1,6 +1,6 @@
 namespace Lift.Ort.Onnx.Writing;
 
-/// <summary>What changes in a file's main graph beside the values of its tensors.</summary>
+/// <summary>What changes in a file's graph, branches included, beside the values of its tensors.</summary>
 /// <param name="Nodes">Nodes that take the place of the one with this first output; none removes it.</param>
 /// <param name="Removed">Initializers that nobody reads any more.</param>
 /// <param name="Added">New initializers, by name.</param>

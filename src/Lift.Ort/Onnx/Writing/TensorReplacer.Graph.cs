@@ -3,7 +3,7 @@ using Lift.Ort.Onnx.Reading;
 
 namespace Lift.Ort.Onnx.Writing;
 
-/// <summary>Nodes and initializers of the main graph that give way to others.</summary>
+/// <summary>Nodes of the main graph and of branches, and initializers of the main graph, that give way to others.</summary>
 internal sealed unsafe partial class TensorReplacer
 {
     private readonly GraphEdit edit;
@@ -15,7 +15,7 @@ internal sealed unsafe partial class TensorReplacer
     /// <summary>Notes the edit of a whole node or initializer; answers by how many bytes the graph grows, or null where the field stays.</summary>
     private long? Rewrite(Message parent, WireField field, Message child)
     {
-        if (parent is not { Main: true, Kind: MessageKind.Graph }) return null;
+        if (parent.Kind != MessageKind.Graph) return null; // of the main graph or of a branch
         if (child.Kind == MessageKind.Tensor) return IsRemoved(parent, Describe(field).Tensor.Name) ? Replace(field.Start, field.End - field.Start, []) : null;
         if (edit.Nodes.Count == 0 || child.Kind != MessageKind.Node || FirstOutput(child) is not { } output || !edit.Nodes.TryGetValue(output, out var nodes)) return null;
         rewritten.Add(output);
@@ -59,7 +59,7 @@ internal sealed unsafe partial class TensorReplacer
     private void CheckRewritten()
     {
         if (edit.Nodes.Keys.FirstOrDefault(n => !rewritten.Contains(n)) is { } missing)
-            throw new LiftException($"'{source.Path}' has no node in its main graph that makes '{missing}', so that layer cannot be stored as float; leave it quantized, or use the model that the run was prepared from.");
+            throw new LiftException($"'{source.Path}' has no node in its graph that makes '{missing}', so that layer cannot be stored as float; leave it quantized, or use the model that the run was prepared from.");
     }
 
     private static byte[] Field(int number, byte[] message) => [.. Varint((ulong)(number << 3 | WireField.LengthDelimited)), .. Varint((ulong)message.Length), .. message];
