@@ -9,15 +9,25 @@ using Lift.Ort.Tests.Lowering;
 
 namespace Lift.Ort.Tests.Gradients;
 
-/// <summary>Writes docs/operators.md from the rules, the lowerings, the kernels and the tables of cases.</summary>
+/// <summary>Writes docs/operators.md, and its short form in the README, from the rules, the lowerings, the kernels and the tables of cases.</summary>
 internal static class SupportTable
 {
     /// <summary>Opsets at which the standard operators have a form of their own, from ONNX's schemas.</summary>
     private static readonly Dictionary<string, int[]> forms = Schemas().GroupBy(s => s.Operator, s => s.Since).ToDictionary(g => g.Key, g => g.Order().ToArray());
 
+    private static readonly Lazy<SupportRow[]> rows = new(() => [.. GradientRules.Operators.Concat(Lowerings.Operators).Distinct().Order(StringComparer.Ordinal).Select(Row)]);
+
+    /// <summary>The operators with a gradient, those that are alike in one row.</summary>
+    public static string Short()
+    {
+        var text = new StringBuilder("| operators (opsets with a form of their own) | domain | gradient | its nodes have kernels on the CPU | on CUDA | tested |\n| --- | --- | --- | --- | --- | --- |\n");
+        foreach (var alike in rows.Value.GroupBy(r => (r.Domain, r.Gradient, Nodes: r.Needed.Length == 0 ? "ONNX Runtime's" : "here and ONNX Runtime's", r.Cuda, r.Tested)).OrderBy(g => g.Key.Domain, StringComparer.Ordinal).ThenByDescending(g => g.Count()))
+            text.Append($"| {string.Join(", ", alike.Select(r => r.Opsets.Length > 0 ? $"{r.Operator} ({string.Join(", ", r.Opsets)})" : r.Operator))} | {alike.Key.Domain} | {alike.Key.Gradient} | {alike.Key.Nodes} | {alike.Key.Cuda} | {alike.Key.Tested} |\n");
+        return text.ToString();
+    }
+
     public static string Write()
     {
-        string[] ops = [.. GradientRules.Operators.Concat(Lowerings.Operators).Distinct().Order(StringComparer.Ordinal)];
         var text = new StringBuilder($"""
             # Operators
 
@@ -35,7 +45,8 @@ internal static class SupportTable
             | --- | --- | --- | --- | --- | --- | --- |
 
             """);
-        foreach (string op in ops) text.AppendLine(Row(op));
+        foreach (SupportRow r in rows.Value)
+            text.AppendLine($"| {r.Operator} | {r.Domain} | {(r.Opsets.Length > 0 ? string.Join(", ", r.Opsets) : "–")} | {r.Gradient} | {(r.Needed.Length == 0 ? "standard operators" : string.Join(", ", r.Needed))} | {r.Cuda} | {r.Tested} |");
         text.AppendLine().AppendLine("## Where gradients stop").AppendLine();
         text.AppendLine("Their outputs are constant, integer or boolean in the weights: " + string.Join(", ", GradientRules.Constants.Select(Name)) + ".");
         text.AppendLine().AppendLine("## Training operators").AppendLine();
@@ -53,14 +64,13 @@ internal static class SupportTable
         return text.ToString().ReplaceLineEndings("\n");
     }
 
-    private static string Row(string op)
+    private static SupportRow Row(string op)
     {
         bool rule = GradientRules.Has(op), lowered = Lowerings.Has(op);
         string[] needed = [.. Emitted(op)];
         string[] lacking = [.. needed.Where(n => !TrainingOperators.Table.Single(s => s.Name == n).OnCuda)];
-        string opsets = Domain(op) != "ai.onnx" ? "–" : forms.TryGetValue(op, out int[]? since) ? string.Join(", ", since) : "–";
-        string tested = rule ? "differences" : LoweringCases.Table.ContainsKey(op) ? "differences, forward" : "models";
-        return $"| {Name(op)} | {Domain(op)} | {opsets} | {(rule && lowered ? "rule, lowered" : rule ? "rule" : "lowered")} | {(needed.Length == 0 ? "standard operators" : string.Join(", ", needed))} | {(lacking.Length == 0 ? "yes" : "no: " + string.Join(", ", lacking))} | {tested} |";
+        return new(Name(op), Domain(op), Domain(op) == "ai.onnx" ? forms.GetValueOrDefault(op, []) : [], rule && lowered ? "rule, lowered" : rule ? "rule" : "lowered", needed,
+            lacking.Length == 0 ? "yes" : "no: " + string.Join(", ", lacking), rule ? "differences" : LoweringCases.Table.ContainsKey(op) ? "differences, forward" : "models");
     }
 
     /// <summary>The training operators that the gradients of an operator's cases hold.</summary>
@@ -95,3 +105,8 @@ internal static class SupportTable
         }
     }
 }
+
+/// <summary>What is said of one operator with a gradient.</summary>
+/// <param name="Opsets">Opsets at which it has a form of its own; empty outside the standard domain.</param>
+/// <param name="Needed">Training operators that its gradient holds beside standard ones.</param>
+internal sealed record SupportRow(string Operator, string Domain, int[] Opsets, string Gradient, string[] Needed, string Cuda, string Tested);
