@@ -20,7 +20,7 @@ public static class DataFit
         options = FromNotes(options, notes, width);
         if (Rows(path, options).FirstOrDefault() is not { } first) return options;
 
-        bool names = options.ClassNames is null && (options.Kind != LabelKind.Values || options.LabelRange is [0, 1] || width != 1) && options.Kind is not (LabelKind.NextTokens or LabelKind.Sequence or LabelKind.PairScores or LabelKind.None) && Labels(first, model, options) is not null;
+        bool names = options.ClassNames is null && (options.Kind != LabelKind.Values || options.LabelRange is [0, 1] || width != 1) && options.Kind is not (LabelKind.NextTokens or LabelKind.Sequence or LabelKind.PairScores or LabelKind.None) && Labels(FirstLabelled(path, first, options), model, options) is not null;
         string[] columns = Columns(first, model, options);
         string[] words = options.Table.Categories is not null ? [] : [.. columns.Where(c => IsWord(first, c))];
         bool statistics = options.Table is { Standardize: true, Mean: null };
@@ -83,9 +83,14 @@ public static class DataFit
         };
     }
 
+    /// <summary>The first row whose label is there: of several labels one may be empty.</summary>
+    private static DataRow FirstLabelled(string path, DataRow first, DataOptions options) =>
+        options.OtherLabels.Count == 0 || options.LabelFields.All(first.Has) ? first : Rows(path, options).FirstOrDefault(r => options.LabelFields.All(r.Has)) ?? first;
+
     /// <summary>The names in a row's label, null where labels are numbers.</summary>
     private static string[]? Labels(DataRow row, ModelInputs model, DataOptions options)
     {
+        if (options.OtherLabels.Count > 0 && !options.LabelFields.All(row.Has)) return null;
         string? field = LabelledWords.WordField(row, options) is not null && !model.WholeRowLabels ? LabelledWords.TagField(row, options) : new LabelReader(model, options).FieldOf(row);
         if (field is null || !row.Has(field)) return null;
         JsonElement label = row.Json.GetProperty(field);

@@ -90,6 +90,7 @@ public sealed record DataOptions
             Shifted = terms.Any(t => t.Form.Kind == LabelKind.NextTokens),
             Several = [.. terms.Where(t => t.Labels is not null).Select(t => new LabelColumn(t.Labels!, t.Field, t.Name, t.Form.Kind)
             {
+                MayBeEmpty = t.Form.NamesClasses || t.Loss == "bce",
                 Range = t.Form.Range,
                 Classes = (int?)t.Classes,
                 ClassNames = Several.FirstOrDefault(s => s.Input == t.Labels)?.ClassNames,
@@ -130,6 +131,9 @@ public sealed record DataOptions
 /// <param name="Output">The output that is scored against it.</param>
 public sealed record LabelColumn(string Input, string? Field, string Output, LabelKind Kind)
 {
+    /// <summary>True where the loss leaves labels of −100 out: an empty field (null) is one then.</summary>
+    public bool MayBeEmpty { get; init; }
+
     /// <summary>Smallest and largest number that it may be; null: any.</summary>
     public IReadOnlyList<double>? Range { get; init; }
 

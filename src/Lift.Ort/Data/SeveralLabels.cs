@@ -10,6 +10,7 @@ internal sealed class SeveralLabels
     private readonly IReadOnlyList<GraphValue> inputs;
     private readonly ITokenizer? tokenizer;
     private readonly Dictionary<LabelColumn, ExampleMaker> makers = [];
+    private string[] fields = [];
     private InputReader? plain;
 
     public SeveralLabels(ITokenizer? tokenizer, IReadOnlyList<GraphValue> inputs, DataOptions options)
@@ -37,6 +38,11 @@ internal sealed class SeveralLabels
         var none = new Example(row.Row, [], [], Example.NoValues);
         foreach (LabelColumn column in options.Several.Where(c => c != Tokens))
         {
+            if (Empty(row, column) is { } nothing)
+            {
+                values[column.Input] = nothing;
+                continue;
+            }
             Example label = makers[column].WithLabel(row, none);
             if (label.Values.TryGetValue(Batch.LabelsName, out Tensor? value)) values[column.Input] = value;
             if (label.Files.TryGetValue(Batch.LabelsName, out FileTensor? file)) files[column.Input] = file;
@@ -52,10 +58,11 @@ internal sealed class SeveralLabels
     /// <exception cref="LiftException">There is none.</exception>
     public static string FieldOf(DataRow row, LabelColumn column)
     {
-        if (column.Field is { } named) return row.Has(named) ? named : throw row.Error($"there is no field '{named}' (fields: {row.Fields}), which the {column.Output} output is scored against.");
+        bool There(string field) => row.Json.TryGetProperty(field, out _); // an empty one too
+        if (column.Field is { } named) return There(named) ? named : throw row.Error($"there is no field '{named}' (fields: {row.Fields}), which the {column.Output} output is scored against.");
         string bare = column.Output.Replace("logits", "").Replace("output", "").Trim('_', '.', '-', '/');
         string[] candidates = [column.Output, column.Input, bare, $"label_{bare}", $"{bare}_label", $"labels_{bare}", $"{bare}_labels", $"target_{bare}", $"{bare}_target"];
-        return row.FirstOf(candidates.Where(c => c.Length > 0)) ?? throw row.Error($"there is no label for the output '{column.Output}' (fields: {row.Fields}); add a field '{(bare.Length > 0 ? bare : column.Output)}', or name the field when the model is prepared: --loss NAME:{column.Output}=FIELD.");
+        return Array.Find(candidates, c => c.Length > 0 && There(c)) ?? throw row.Error($"there is no label for the output '{column.Output}' (fields: {row.Fields}); add a field '{(bare.Length > 0 ? bare : column.Output)}', or name the field when the model is prepared: --loss NAME:{column.Output}=FIELD.");
     }
 
     /// <summary>What one label is read with: as if it were the only one.</summary>
@@ -79,13 +86,26 @@ internal sealed class SeveralLabels
     /// <summary>The first row says which field holds which label; none of them is a feature.</summary>
     private void Open(DataRow row)
     {
-        string[] fields = [.. options.Several.Select(c => FieldOf(row, c))];
+        fields = [.. options.Several.Select(c => FieldOf(row, c))];
         foreach (var (column, field) in options.Several.Zip(fields))
         {
             var (own, how) = Alone(inputs, options, column, field, fields);
             makers[column] = new ExampleMaker(tokenizer, new ModelInputs(own), how);
         }
         plain = new InputReader(tokenizer, new ModelInputs(Without(inputs, options)), options with { OtherLabels = fields, Several = [] });
+    }
+
+    /// <summary>The label that no loss counts, where the row's field is empty and the loss leaves such labels out; null otherwise.</summary>
+    private Tensor? Empty(DataRow row, LabelColumn column)
+    {
+        string field = fields[options.Several.ToList().IndexOf(column)];
+        if (!column.MayBeEmpty || !row.Json.TryGetProperty(field, out var value) || value.ValueKind != System.Text.Json.JsonValueKind.Null) return null;
+        TensorType type = inputs.First(i => i.Name == column.Input).Type;
+        long?[] dims = [.. (type.Shape?.Dims ?? []).Skip(1).Select(d => d.Value)];
+        if (type.Shape is null || dims.Contains(null)) return null;
+        Tensor nothing = Tensor.Empty(column.Input, type.Element, [.. dims.Select(d => d!.Value)]);
+        for (int i = 0; i < nothing.Count; i++) FieldReader.Set(nothing, i, Example.Ignored);
+        return nothing;
     }
 
     private static Dictionary<string, T> Renamed<T>(IReadOnlyDictionary<string, T> values, string? labels) =>

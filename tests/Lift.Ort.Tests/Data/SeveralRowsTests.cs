@@ -91,6 +91,24 @@ public sealed class SeveralRowsTests
     }
 
     [TestMethod]
+    public void An_empty_label_is_not_counted_where_the_loss_can_leave_it_out()
+    {
+        GraphValue[] inputs = [new("x", new(ElementType.Float, new("batch", 1))), new("labels_kind", new(ElementType.Int64, new("batch"))), new("labels_tags", new(ElementType.Float, new("batch", 2))), new("labels_price", new(ElementType.Float, new("batch", 1)))];
+        DataOptions options = new()
+        {
+            Shifted = false,
+            Several = [new("labels_kind", null, "kind", LabelKind.Classes) { Classes = 2, MayBeEmpty = true }, new("labels_tags", null, "tags", LabelKind.Values) { Range = [0, 1], MayBeEmpty = true }, new("labels_price", null, "price", LabelKind.Values)],
+        };
+        Batch batch = Read("""
+            {"x":[1],"kind":null,"tags":[0,1],"price":1}
+            {"x":[2],"kind":1,"tags":null,"price":2}
+            """, inputs, options);
+        CollectionAssert.AreEqual(new long[] { -100, 1 }, batch.Values["labels_kind"].ToLongs());
+        CollectionAssert.AreEqual(new float[] { 0, 1, -100, -100 }, batch.Values["labels_tags"].ToFloats());
+        Refused("""{"x":[1],"kind":0,"tags":[0,1],"price":null}""", inputs, options, "price");
+    }
+
+    [TestMethod]
     public void Labels_are_no_features()
     {
         GraphValue[] inputs = [new("x", new(ElementType.Float, new("batch", 2))), new("labels_kind", new(ElementType.Int64, new("batch"))), new("labels_price", new(ElementType.Float, new("batch", 1)))];
