@@ -47,6 +47,22 @@ internal static class TaskModels
         Write(graph, path);
     }
 
+    /// <summary>Texts that are read apart by one encoder: NAME_input_ids and NAME_attention_mask → NAME [batch, 12], the mean of the texts' words.</summary>
+    public static void Towers(string path, params string[] names)
+    {
+        var graph = new Graph();
+        foreach (string name in names)
+            foreach (string input in new[] { "input_ids", "attention_mask" }) graph.Inputs.Add(new($"{name}_{input}", new(ElementType.Int64, new("batch", $"{name}_length"))));
+        ShapeInference.Infer(graph);
+        Var table = Weight(graph, "shared.weight", 260, 12), mlp = Weight(graph, "encoder.mlp.up.weight", 12, 12);
+        foreach (string name in names)
+        {
+            Var mask = graph.Var($"{name}_attention_mask").Cast(ElementType.Float).Unsqueeze(2);
+            Output(graph, ((table.Gather(graph.Var($"{name}_input_ids")) * mask).ReduceSum([1], keepDims: false) / mask.ReduceSum([1], keepDims: false)).MatMul(mlp).Identity(name));
+        }
+        Write(graph, path);
+    }
+
     /// <summary>A class for every pixel: pixel_values [batch, 3, 12, 10] → logits [batch, classes, 12, 10].</summary>
     public static void Pixels(string path, int classes)
     {

@@ -153,6 +153,41 @@ public sealed class TaskRunTests
     }
 
     [TestMethod]
+    [DataRow("contrastive:anchor,positive", "recall_at_1")]
+    [DataRow("contrastive:anchor,positive,negative", "recall_at_1")]
+    [DataRow("triplet:anchor,positive,negative", "accuracy")]
+    [DataRow("cosine:anchor,positive", "spearman")]
+    public void Texts_of_several_towers_are_compared(string loss, string metric)
+    {
+        using var task = new TaskRun();
+        string[] names = loss.Split(':')[1].Split(',');
+        TaskModels.Towers(task.Model, names);
+        task.Rows([.. new[] { ("a cat", "one cat", "the sea", 1), ("sea", "the sea now", "sun", 0.1), ("sun", "the sun", "rain", 0.8), ("rain", "some rain", "a cat", 0.2) }.Select(r =>
+            $$"""{"anchor":"{{r.Item1}}","positive":"{{r.Item2}}","negative":"{{r.Item3}}","score":{{FormattableString.Invariant($"{r.Item4}")}}}""")]);
+        JsonObject result = task.Train(loss, ["--train", "*"], "--tokenizer", "bytes", "--lr", "1e-2", "--selection", "full");
+        Assert.IsTrue((double)result["metrics"]![metric]! > 0.9, result.ToJsonString());
+    }
+
+    [TestMethod]
+    public void Sounds_of_several_lengths_are_judged_as_if_alone()
+    {
+        using var task = new TaskRun();
+        TaskModels.Speech(task.Model, classes: 4);
+        File.WriteAllBytes(task["long.wav"], Wav([1, 2, 3]));
+        File.WriteAllBytes(task["short.wav"], Wav([3]));
+        task.Rows("""{"audio":"long.wav","labels":[1,2,3],"frames":6}""", """{"audio":"short.wav","labels":[3],"frames":2}""");
+        double Judged(params string[] how) => (double)LiftRun.Here(["evaluate", task.Model, "--data", task["rows.jsonl"], "--loss", "ctc", .. how]).Good().Json["loss"]!;
+        // one by one each counts by its labels, together by rows: 3 and 1 labels
+        double alone = Judged("--lengths", "frames", "--batch", "1"), all = Judged("--batch", "1"), together = Judged("--lengths", "frames", "--batch", "2"), padded = Judged("--batch", "2");
+        Assert.AreEqual(all, alone, 1e-5, "alone every frame counts");
+        Assert.AreNotEqual(padded, together, 1e-3, "silence behind a short sound costs");
+        task.Rows("""{"audio":"short.wav","labels":[3],"frames":2}""");
+        double ofShort = Judged("--batch", "1");
+        task.Rows("""{"audio":"long.wav","labels":[1,2,3],"frames":6}""");
+        Assert.AreEqual((ofShort + Judged("--batch", "1")) / 2, together, 1e-5);
+    }
+
+    [TestMethod]
     public void The_report_shows_the_metrics()
     {
         using var task = new TaskRun("models/bert-tiny/model.onnx");
