@@ -15,6 +15,7 @@ internal sealed partial class Attention(AttentionForm form) : FloatKernel
     public static readonly OperatorSchema Schema = new("Attention", ["q: T", "k: T", "v: T", "bias?: T", "keep?: bool", "mask?: T"], ["y: T", "lse?: U"], n => new Attention(AttentionForm.Of(n)))
     {
         Domain = OperatorSchema.OwnDomain,
+        OnCuda = true,
     };
 }
 
@@ -28,6 +29,7 @@ internal sealed partial class AttentionGrad(AttentionForm form) : FloatKernel
         n => new AttentionGrad(AttentionForm.Of(n)))
     {
         Domain = OperatorSchema.OwnDomain,
+        OnCuda = true,
     };
 }
 

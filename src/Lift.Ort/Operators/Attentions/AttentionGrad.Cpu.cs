@@ -7,8 +7,7 @@ internal sealed unsafe partial class AttentionGrad
     protected override void Run<T>(CpuContext context)
     {
         CpuTensor dy = context.Input(0), q = context.Input(1), k = context.Input(2), v = context.Input(3), lse = context.Input(4);
-        var g = new AttentionGeometry(form, q.Dims, k.Dims, v.Dims);
-        if (!dy.Dims.AsSpan().SequenceEqual(g.YDims)) throw new ArgumentException($"dY [{string.Join(", ", dy.Dims)}] is not y's [{string.Join(", ", g.YDims)}]");
+        AttentionGeometry g = Fit(dy, q, k, v);
         T* dq = context.Output<T>(0, q.Dims), dk = context.Output<T>(1, k.Dims), dv = context.Output<T>(2, v.Dims);
         if (dk != null) Simd.Clear(dk, k.Count);
         if (dv != null) Simd.Clear(dv, v.Count);
@@ -17,6 +16,12 @@ internal sealed unsafe partial class AttentionGrad
             using var pass = new Pass<T>(form, g, context) { Dy = dy.Data<T>(), Q = q.Data<T>(), K = k.Data<T>(), V = v.Data<T>(), Lse = lse.Data<T>(), Dq = dq, Dk = dk, Dv = dv };
             for (long group = from; group < to; group++) pass.Run(g.Groups[group]);
         });
+    }
+
+    private AttentionGeometry Fit(CpuTensor dy, CpuTensor q, CpuTensor k, CpuTensor v)
+    {
+        var g = new AttentionGeometry(form, q.Dims, k.Dims, v.Dims);
+        return dy.Dims.AsSpan().SequenceEqual(g.YDims) ? g : throw new ArgumentException($"dY [{string.Join(", ", dy.Dims)}] is not y's [{string.Join(", ", g.YDims)}]");
     }
 
     /// <summary>One thread's work: groups of matrices that share k and v, one after the other.</summary>
