@@ -147,7 +147,8 @@ internal sealed class ArtifactWriter
         model.Inputs.Add(new(ArtifactNames.ResetFlag, flag));
         foreach (Tensor weight in trainable) model.Outputs.Add(new(ArtifactNames.Gradient(weight.Name), new(ElementType.Float, Shape.Of(weight.Dims))));
         model.Domains["com.microsoft"] = 1;
-        foreach (var uses in model.Nodes.Where(n => n.Domain == "com.microsoft").GroupBy(n => n.OpType))
+        IEnumerable<Node> WithInner(Node node) => node.Subgraphs.SelectMany(g => g.Node).Select(Node.Of).SelectMany(WithInner).Prepend(node);
+        foreach (var uses in model.Nodes.SelectMany(WithInner).Where(n => n.Domain == "com.microsoft").GroupBy(n => n.OpType))
         {
             if (uses.All(FallbackFunctions.CanUse) && FallbackFunctions.For(uses.Key, model.Opset) is { } function) model.Functions.Add(function);
         }

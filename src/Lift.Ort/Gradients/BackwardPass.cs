@@ -59,11 +59,26 @@ internal sealed class BackwardPass
         return weights.Where(pass.gradients.ContainsKey).ToDictionary(w => w, w => pass.Sum(w)!);
     }
 
+    /// <summary>The same from any number of values whose gradients are known (<paramref name="seeds"/>), for values of any kind.</summary>
+    public static Dictionary<string, Var> Through(Graph graph, IReadOnlyDictionary<string, List<Var>> seeds, IReadOnlyCollection<string> values)
+    {
+        var pass = new BackwardPass(graph, values);
+        foreach (var (name, gradients) in seeds) pass.gradients[name] = gradients;
+        foreach (Node node in graph.Nodes.AsEnumerable().Reverse().ToArray()) pass.Visit(node, values);
+        return values.Where(pass.gradients.ContainsKey).ToDictionary(v => v, v => pass.Sum(v)!);
+    }
+
     private static bool MayBeFloat(ElementType type) => type == ElementType.Undefined || type.IsFloat();
 
     private void Visit(Node node, IReadOnlyCollection<string> weights)
     {
         if (!node.Outputs.Any(gradients.ContainsKey) || !node.Reads.Any(active.Contains) || GradientRules.IsConstant(node.Operator)) return;
+        if (node.Operator == "If")
+        {
+            foreach (var (name, gradient) in BranchGradients.Of(graph, node, [.. node.Outputs.Select(Sum)], n => active.Contains(n) && MayPass(n)))
+                (gradients.TryGetValue(name, out var parts) ? parts : gradients[name] = []).Add(gradient);
+            return;
+        }
         var rule = GradientRules.Find(node.Operator) ?? throw NoRule(node, weights);
         Var?[] dys = [.. node.Outputs.Select(Sum)];
         Var?[] dxs = rule.Formula(new Backward(graph, node, dys, active.Contains));

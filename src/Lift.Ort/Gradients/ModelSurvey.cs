@@ -24,9 +24,11 @@ public sealed record ModelSurvey(Graph Graph, string? Scored, IReadOnlyList<Surv
         var lacking = new List<LackingRule>();
         foreach (Node node in lowered.Nodes.Where(n => n.Outputs.Any(reaching.Contains) && !GradientRules.Has(n.Operator) && !GradientRules.IsConstant(n.Operator)).ToArray())
         {
+            string? reason = node.Operator == "If" ? BranchGradients.WhyNot(lowered, node) : LoweredGraph.WhyNot(lowered, node);
+            if (node.Operator == "If" && reason is null) continue;
             var above = node.Outputs.Where(reaching.Contains).SelectMany(o => BackwardPass.Reaching(lowered, o)).ToHashSet();
             string[] waiting = [.. catalog.Where(w => w.Kind != WeightKind.Statistics && above.Contains(w.Name)).Select(w => w.Name)];
-            if (waiting.Length > 0) lacking.Add(new(node.Name.Length > 0 ? node.Name : node.Outputs[0], node.Operator, waiting, LoweredGraph.WhyNot(lowered, node)?.TrimEnd('.')));
+            if (waiting.Length > 0) lacking.Add(new(node.Name.Length > 0 ? node.Name : node.Outputs[0], node.Operator, waiting, reason?.TrimEnd('.')));
         }
         var blocked = lacking.SelectMany(l => l.Weights).ToHashSet();
         return new(graph, scored,

@@ -33,7 +33,9 @@ public static partial class WeightCatalog
         foreach (Node node in graph.Nodes)
         {
             for (int i = 0; i < node.Inputs.Count; i++) Use(node.Inputs[i], node, i);
-            foreach (string name in node.Captured) Use(name, node, int.MaxValue);
+            HashSet<string> captured = [.. node.Attributes.Count == 0 ? [] : node.Captured];
+            if (node.Operator == "If" && captured.Count > 0) UseInside(node, captured);
+            foreach (string name in captured) Use(name, node, int.MaxValue);
         }
         bool constants = !graph.Initializers.Values.Any(t => t.Type.IsFloat() && t.Dims.Length > 1 && !graph.Constants.Contains(t.Name) && !graph.Buffers.Contains(t.Name));
         HashSet<Node> heads = [.. scored.SelectMany(s => Heads(graph, s))];
@@ -55,6 +57,16 @@ public static partial class WeightCatalog
             "QLinearMatMul" or "QLinearConv" or "QGemm" or "MatMulIntegerToFloat" or "DynamicQuantizeMatMul" => use.Index is >= 1 and <= 7,
             _ => false,
         };
+
+        // A branch uses a weight as the graph around it would.
+        void UseInside(Node node, HashSet<string> captured)
+        {
+            foreach (Node inner in node.Subgraphs.SelectMany(g => g.Node).Select(Node.Of))
+            {
+                for (int i = 0; i < inner.Inputs.Count; i++) if (captured.Contains(inner.Inputs[i])) Use(inner.Inputs[i], inner, i);
+                if (inner.Operator == "If") UseInside(inner, captured);
+            }
+        }
 
         void Use(string name, Node node, int index)
         {

@@ -40,6 +40,7 @@ internal sealed class Unfolding
         var unfolding = new Unfolding(graph, source.Nodes);
         foreach (Node node in source.Nodes) unfolding.Visit(node.Clone());
         unfolding.DropUnused(source);
+        Renew(graph);
         return graph;
     }
 
@@ -54,6 +55,20 @@ internal sealed class Unfolding
         "Scan" => $"{node} goes over an axis of '{node.Inputs[^1]}' {graph.TypeOf(node.Inputs[^1])}, whose length depends on the run or is above {MaxSteps}.",
         _ => Sequences.WhyNot(node),
     };
+
+    /// <summary>Brings the branches that are left into the forms of the graph around them; bodies of Loop and Scan travel as they are.</summary>
+    private static void Renew(Graph graph)
+    {
+        if (graph.SubgraphOpset == 0) return;
+        Node[] left = [.. graph.Nodes.Where(n => n.Subgraphs.Any())];
+        if (left.Any(n => !OnlyIfs(n))) return;
+        foreach (Node node in left)
+            foreach (string branch in Branches.Names)
+                node.Set(new() { Name = branch, Type = AttributeProto.Types.AttributeType.Graph, G = Branches.Close(graph, Branches.Open(graph, node, Branches.Of(node, branch)), $"{node.Outputs[0]}/{branch}") });
+        graph.SubgraphOpset = 0;
+    }
+
+    private static bool OnlyIfs(Node node) => node.Operator == "If" && node.Subgraphs.SelectMany(g => g.Node).Select(Node.Of).Where(n => n.Subgraphs.Any()).All(OnlyIfs);
 
     private void Visit(Node node)
     {

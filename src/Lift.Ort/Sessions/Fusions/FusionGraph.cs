@@ -121,6 +121,7 @@ internal sealed class FusionGraph
             {
                 for (int i = 0; i < reader.Input.Count; i++)
                     if (reader.Input[i] == value) reader.Input[i] = name;
+                foreach (GraphProto inner in reader.Attribute.SelectMany(SubgraphNames.Of)) SubgraphNames.Rename(inner, new Dictionary<string, string> { [value] = name });
                 readers[value].Remove(reader);
                 if (!ListOf(name).Contains(reader)) ListOf(name).Add(reader);
             }
@@ -180,7 +181,7 @@ internal sealed class FusionGraph
         if (!gone.Contains(node)) to.Add(node);
     }
 
-    private static IEnumerable<string> Inputs(NodeProto node) => node.Input.Where(i => i.Length > 0).Distinct();
+    private static IEnumerable<string> Inputs(NodeProto node) => (node.Attribute.Count == 0 ? node.Input : node.Input.Concat(node.Attribute.SelectMany(SubgraphNames.Of).SelectMany(SubgraphNames.Captured))).Where(i => i.Length > 0).Distinct();
 
     private List<NodeProto> ListOf(string value) => readers.TryGetValue(value, out var list) ? list : readers[value] = [];
 
