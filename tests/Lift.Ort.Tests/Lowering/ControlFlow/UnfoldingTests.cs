@@ -99,7 +99,7 @@ public sealed class UnfoldingTests
         model.Node("If", ["c"], ["y"], Branch("then_branch", g =>
         {
             g.Node("MatMul", ["x", "w"], ["a"]).Output("b", Float);
-            g.Graph.Node.Add(new NodeProto { OpType = "SparseAttention", Domain = "com.microsoft", Name = "sparse", Input = { Enumerable.Repeat("a", 9) }, Output = { "b", "b1", "b2" } });
+            g.Graph.Node.Add(new NodeProto { OpType = "SparseAttention", Domain = "com.microsoft", Name = "sparse", Input = { Enumerable.Repeat("a", 9) }, Output = { "b", "b1", "b2" }, Attribute = { SampleModel.Int("num_heads", 1), SampleModel.Int("kv_num_heads", 1), SampleModel.Int("sparse_block_size", 1) } });
         }), Branch("else_branch", g => g.Node("Identity", ["x"], ["b"]).Output("b", Float)));
         Refused(model, "No gradient for If 'If_2', whose then_branch cannot be passed: com.microsoft.SparseAttention 'sparse' cannot be trained through");
 
