@@ -35,6 +35,13 @@ internal static class CaseVariants
     public static GradientCase Scalars(GradientCase c) =>
         c with { Note = $"{c.Note}: scalars", Inputs = [.. c.Inputs.Select((t, i) => t?.Type.IsFloat() == true ? Sized(t, [], i) : t)] };
 
+    /// <summary>Six axes: two and then ones in front of all float inputs that are no scalars.</summary>
+    public static GradientCase SixAxes(GradientCase c) => c with
+    {
+        Note = $"{c.Note}: six axes",
+        Inputs = [.. c.Inputs.Select((t, i) => t?.Type.IsFloat() == true && t.Dims.Length is > 0 and < 6 ? Sized(t, [2, .. Enumerable.Repeat(1L, 5 - t.Dims.Length), .. t.Dims], i) : t)],
+    };
+
     /// <summary>The attributes axis and axes counted from the end of input 0; null where the node has none.</summary>
     public static GradientCase? FromTheEnd(GradientCase c, int rank)
     {

@@ -29,6 +29,9 @@ internal sealed record GradientCase(string Note, Tensor?[] Inputs, Action<Node>?
     /// <summary>Axes of inputs that stay numbers where a lowering is tried with symbols: those that every export knows (heads, head sizes of tables).</summary>
     public (int Input, int Axis)[] Known { get; init; } = [];
 
+    /// <summary>An input for which another one's value stands too.</summary>
+    public (int Input, int Of)? Twice { get; init; }
+
     /// <summary>Sees the graph after the node was added, for operators that need something around them.</summary>
     public float Step { get; init; } = 1e-2f;
 }

@@ -2,6 +2,7 @@ using Google.Protobuf;
 using Lift.Ort.Gradients;
 using Lift.Ort.Lowering;
 using Lift.Ort.Onnx;
+using Lift.Ort.Onnx.Checks;
 using Lift.Ort.Onnx.Opsets;
 using Lift.Ort.Operators;
 using Microsoft.ML.OnnxRuntime;
@@ -46,6 +47,16 @@ internal static class GradientCheck
         string[] names = [.. Varied(c).Select(TrainingGraph.GradientOf)];
         using var session = Open(graph, names, ElementType.Float);
         return [.. Evaluate(session, weights, weights.ToDictionary(w => w.Key, w => Values(w.Value)), names).Select(g => Array.ConvertAll(g, v => (float)v))];
+    }
+
+    /// <summary>Where the gradient graph of a case whose floats are of <paramref name="type"/> mixes types; empty where it does not.</summary>
+    public static string TypesClash(string op, GradientCase c, ElementType type)
+    {
+        GradientCase typed = c with { Inputs = [.. c.Inputs.Select((t, i) => t?.Type == ElementType.Float && !(op == "Resize" && i > 1) ? Typed(t, type) : t)] }; // scales are float32 always
+        var (graph, _, _) = Build(op, typed);
+        IEnumerable<string> clashes = graph.Nodes.Select(n => TypeRules.Clash(graph, n) is { } clash ? $"{n} {clash}" : "").Where(t => t.Length > 0);
+        IEnumerable<string> wrong = Varied(c).Select(w => (w, Type: graph.TypeOf(graph.Nodes.Single(n => n.Outputs[0] == TrainingGraph.GradientOf(w)).Inputs[0]).Element)).Where(g => g.Type != type && g.Type != ElementType.Undefined).Select(g => $"the gradient of {g.w} is {g.Type}");
+        return string.Join('\n', clashes.Concat(wrong).Distinct().Take(3));
     }
 
     /// <summary>The gradients of the varied inputs for a dy of one's own, given its size.</summary>
@@ -94,8 +105,8 @@ internal static class GradientCheck
         for (int i = 0; i < c.Inputs.Length; i++)
         {
             Tensor? t = c.Inputs[i]?.Rename($"x{i}");
-            inputs.Add(t is null ? null : graph.Var(t.Name));
-            if (t is null) continue;
+            inputs.Add(t is null ? null : graph.Var(c.Twice is { } twice && twice.Input == i ? $"x{twice.Of}" : t.Name));
+            if (t is null || c.Twice?.Input == i) continue;
             if (symbolic?.Invoke(i) != true || !t.Type.IsFloat()) graph.Initializers.Add(t.Name, t);
             else graph.Inputs.Add(new(t.Name, new(t.Type, new Shape([.. t.Dims.Select((_, axis) => c.Known.Contains((i, axis)) ? t.Dims[axis] : (Dim)$"{t.Name}_{axis}")]))));
         }
@@ -109,7 +120,8 @@ internal static class GradientCheck
         // A weighted sum of all float outputs, each element with a weight of its own, so that no element's gradient can hide.
         Var loss = outputs.Where((o, i) => i == 0 || o.Element.IsFloat()).Select((y, n) =>
         {
-            Var flat = (y.Element.IsFloat() || y.Element == ElementType.Undefined ? y : y.Cast(ElementType.Float)).Reshape(-1);
+            bool plain = !c.Inputs.Any(t => t?.Type.IsFloat() == true && t.Type != ElementType.Float);
+            Var flat = (y.Element.IsFloat() || (y.Element == ElementType.Undefined && plain) ? y : y.Cast(ElementType.Float)).Reshape(-1);
             Var count = flat.ShapeOf();
             Var ramp = graph.Add("Range", [graph.Scalar(0, ElementType.Int64), count.Squeeze(0), graph.Scalar(1, ElementType.Int64)]).Cast(ElementType.Float);
             Var weight = graph.Add("Sin", [ramp * 1.7 + (n + 1)]);
@@ -153,7 +165,7 @@ internal static class GradientCheck
         }
     }
 
-    private static string[] Varied(GradientCase c) => [.. (c.Vary ?? [.. Enumerable.Range(0, c.Inputs.Length)]).Where(i => c.Inputs[i]?.Type.IsFloat() == true).Select(i => $"x{i}")];
+    private static string[] Varied(GradientCase c) => [.. (c.Vary ?? [.. Enumerable.Range(0, c.Inputs.Length)]).Where(i => c.Inputs[i]?.Type.IsFloat() == true && i != c.Twice?.Input).Select(i => $"x{i}")];
 
     private static (Graph Graph, Dictionary<string, Tensor> Weights, string Loss) Build(string op, GradientCase c, Func<int, bool>? symbolic = null, Func<Var, Var>? weigh = null)
     {
@@ -167,7 +179,7 @@ internal static class GradientCheck
         return (graph, weights, loss);
     }
 
-    private static Dictionary<string, Tensor> Floats(GradientCase c) => c.Inputs.Select((t, i) => t?.Rename($"x{i}")).OfType<Tensor>().Where(t => t.Type.IsFloat()).ToDictionary(t => t.Name);
+    private static Dictionary<string, Tensor> Floats(GradientCase c) => c.Inputs.Select((t, i) => i == c.Twice?.Input ? null : t?.Rename($"x{i}")).OfType<Tensor>().Where(t => t.Type.IsFloat()).ToDictionary(t => t.Name);
 
     private static InferenceSession Open(Graph graph, string[] outputs, ElementType type)
     {
@@ -202,6 +214,20 @@ internal static class GradientCheck
     }
 
     private static double[] Values(Tensor t) => t.Type == ElementType.Double ? t.AsSpan<double>().ToArray() : Array.ConvertAll(t.ToFloats(), v => (double)v);
+
+    private static Tensor Typed(Tensor t, ElementType type) => type switch
+    {
+        ElementType.Double => Widen(t),
+        ElementType.Float16 => Tensor.From<Half>(t.Name, Array.ConvertAll(t.ToFloats(), v => (Half)v), t.Dims),
+        _ => Bits(t, type),
+    };
+
+    private static Tensor Bits(Tensor t, ElementType type)
+    {
+        Tensor bits = Tensor.Empty(t.Name, type, t.Dims);
+        Array.ConvertAll(t.ToFloats(), v => (ushort)(BitConverter.SingleToUInt32Bits(v) >> 16)).CopyTo(bits.AsSpan<ushort>());
+        return bits;
+    }
 
     private static Tensor Widen(Tensor t) => Tensor.From<double>(t.Name, Values(t), t.Dims);
 }

@@ -86,11 +86,11 @@ public sealed class SpecialNumbersTests
     public void A_NaN_in_dy_reaches_what_depends_on_it_and_nothing_else(string op)
     {
         bool spreads = false;
-        foreach (GradientCase c in GradientCases.Table[op].Where(c => !c.Dynamic && c.Vary is not [] && c.Inputs.All(t => t is not { Count: 0 })).Take(3))
+        foreach (GradientCase c in GradientCases.Table[op].Where(c => !c.Dynamic && c.Vary is not [] && c.Inputs.All(t => t is not { Count: 0 })).Take(2))
         {
             using var probe = GradientCheck.Probe(op, c with { Inputs = [.. c.Inputs.Select(t => t?.Type == ElementType.Float ? WithoutZeros(t) : t)] });
             int count = probe.OutputSize;
-            foreach (int i in new[] { 0, count / 2 + 1, count - 1 }.Distinct().Where(i => i < count))
+            foreach (int i in new[] { 0, count / 2 + 1 }.Where(i => i < count))
             {
                 float[] At(float value) => [.. Enumerable.Range(0, count).Select(j => j == i ? value : 0)];
                 float[][] plain = probe.Gradients(At(0)), more = probe.Gradients(At(3)), poisoned = probe.Gradients(At(float.NaN));
@@ -107,7 +107,7 @@ public sealed class SpecialNumbersTests
     [TestMethod, DynamicData(nameof(Operators))]
     public void A_NaN_or_infinity_in_an_input_is_no_error(string op)
     {
-        foreach (GradientCase c in GradientCases.Table[op].Where(c => !c.Dynamic && c.Vary is not []).Take(2))
+        foreach (GradientCase c in GradientCases.Table[op].Where(c => !c.Dynamic && c.Vary is not []).Take(1))
         {
             using var probe = GradientCheck.Probe(op, c);
             foreach (float value in new[] { float.NaN, float.PositiveInfinity, float.NegativeInfinity }) probe.Gradients(new float[probe.OutputSize], value);

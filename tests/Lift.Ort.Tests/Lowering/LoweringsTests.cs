@@ -1,4 +1,5 @@
 using Lift.Ort.Lowering;
+using Lift.Ort.Onnx;
 using Lift.Ort.Tests.Gradients;
 
 namespace Lift.Ort.Tests.Lowering;
@@ -24,6 +25,16 @@ public sealed class LoweringsTests
     public void Gradient_through_the_lowered_graph_matches_finite_differences(string op)
     {
         All(Cases(op), c => GradientCheck.Run(op, c));
+    }
+
+    /// <summary>Numbers of two types must not meet in a node, and a gradient has its weight's type.</summary>
+    [TestMethod, DynamicData(nameof(Operators))]
+    public void Lowered_graphs_of_other_types_are_of_that_type_throughout(string op)
+    {
+        if (op.Contains("Quant", StringComparison.Ordinal) || op[(op.LastIndexOf('.') + 1)] == 'Q') return; // their scales are float32
+        foreach (GradientCase c in Cases(op).Where((_, i) => i % 3 == 0))
+            foreach (ElementType type in new[] { ElementType.Float16, ElementType.BFloat16 })
+                Assert.AreEqual("", GradientCheck.TypesClash(op, c, type), $"{op} ({c.Note}) in {type}");
     }
 
     /// <summary>Every case is tried, so that one run tells all that is wrong.</summary>

@@ -81,7 +81,7 @@ internal sealed record SlidingWindow(Backward Rule, long[] Kernel, long[] Stride
         Graph g = Rule.Graph;
         // Every channel is an image of its own: the number of channels need not be known.
         Var single = dy.Reshape(g.Concat(0, Rule.DimOf(image, 0) * Rule.DimOf(image, 1), g.Longs(1), Spatial(dy)));
-        Var kernel = Ones();
+        Var kernel = dy.Element == ElementType.Undefined ? Ones() : Ones().Cast(dy.Element);
         Var dims = Rule.Dims(image);
         if (Numbers(image) is { } size && Numbers(dy) is { } places && Rule.Longs(Before.Name) is { } before)
         {
