@@ -31,6 +31,9 @@ public sealed class RulePropertiesTests
     /// <summary>Operators whose cases have nothing to differentiate by.</summary>
     private static readonly HashSet<string> quantized = [.. GradientRules.Operators.Where(op => GradientCases.Table.TryGetValue(op, out var cases) && cases.All(c => c.Vary is []))];
 
+    /// <summary>Operators whose inputs no longer fit with two times as many elements in all of them, or come to lie on a kink.</summary>
+    private static readonly HashSet<string> notDeep = ["com.microsoft.ConcatTraining", "com.microsoft.MatMulBnb4", "Shrink"];
+
     /// <summary>Operators that take no empty batch in ONNX Runtime, or whose cases do not.</summary>
     private static readonly HashSet<string> neverEmpty = ["AffineGrid", "GroupNormalization", "OneHot", "ScatterND", "SoftmaxCrossEntropyLoss", "Where"];
 
@@ -118,7 +121,7 @@ public sealed class RulePropertiesTests
     [TestMethod, DynamicData(nameof(Operators))]
     public void Where_a_node_takes_scalars_six_axes_or_axes_from_the_end_its_gradient_does(string op)
     {
-        if (!special.Contains(op) && Some(op, 1).FirstOrDefault() is { } some && CaseVariants.SixAxes(some) is var deep && GradientCheck.Loss(op, deep) is not null and not 0) GradientCheck.Run(op, deep);
+        if (!special.Contains(op) && !notDeep.Contains(op) && Some(op, 1).FirstOrDefault() is { } some && CaseVariants.SixAxes(some) is var deep && GradientCheck.Loss(op, deep) is not null and not 0) GradientCheck.Run(op, deep);
         foreach (GradientCase c in Some(op, 2))
         {
             // Pow: a negative base and a broken exponent lie near one of its cases.

@@ -19,7 +19,7 @@ internal static class Normalizations
     {
         Var x = b.X(), scale = b.X(1), mean = b.Out(1).Cast(x.Element), inverse = b.Out(2).Cast(x.Element); // statistics of float64 are float32
         int rank = b.RankOf(x), axis = b.Axis(rank, -1);
-        if (axis == rank - 1)
+        if (axis == rank - 1 && IsRow(scale, x) && (!b.HasX(2) || IsRow(b.X(2), x)))
         {
             Var[] d = b.Graph.AddMany("LayerNormalizationGrad", 3, [b.Dy, x, scale, mean, inverse], n => n.With("axis", -1L), "com.microsoft");
             return [b.Like(d[0], x), b.Like(d[1], scale), b.HasX(2) ? b.Like(d[2], b.X(2)) : null];
@@ -35,7 +35,7 @@ internal static class Normalizations
     public static Var?[] SimplifiedLayerNormalization(Backward b)
     {
         int rank = b.RankOf(b.X()), axis = b.Axis(rank, -1);
-        if (axis != rank - 1)
+        if (axis != rank - 1 || !IsRow(b.X(1), b.X()))
         {
             Var x = b.X(), inverse = b.Out(1).Cast(x.Element), normalised = x * inverse, ds = b.Dy * b.X(1);
             long[] inner = [.. Enumerable.Range(axis, rank - axis)];
@@ -44,4 +44,7 @@ internal static class Normalizations
         Var[] d = b.Graph.AddMany("SimplifiedLayerNormalizationGrad", 2, [b.Dy, b.X(), b.X(1), b.Out(1).Cast(b.X().Element)], n => n.With("axis", -1L), "com.microsoft");
         return [b.Like(d[0], b.X()), b.Like(d[1], b.X(1))];
     }
+
+    /// <summary>True unless a scale or bias is certainly more or less than one entry per element of a row: one per example (adaptive normalisation), or one for all.</summary>
+    private static bool IsRow(Var v, Var x) => v.Rank is null or 1 && !(v.Shape?[0].Value is { } size && x.Shape?[-1].Value is { } row && size != row);
 }
