@@ -58,7 +58,7 @@ public static class DataFit
             if (fitting.Length != 1) throw new LiftException($"--class-names gives {given.Count} names, which fit {(fitting.Length == 0 ? "none" : "several")} of the losses ({string.Join(", ", options.Several.Select(c => $"{c.Output}: {c.Classes?.ToString() ?? "no"} classes"))}); leave it out, so that the rows' own names are taken, sorted.");
             options = options with { ClassNames = null, Several = [.. options.Several.Select(c => c == fitting[0] ? c with { ClassNames = given } : c)] };
         }
-        DataOptions rest = Of(path, SeveralLabels.Without(inputs, options), options with { Several = [], OtherLabels = fields, Kind = LabelKind.None }, notes);
+        DataOptions rest = Of(path, SeveralLabels.Without(inputs, options), options with { Several = [], OtherLabels = SeveralLabels.Names(fields), Kind = LabelKind.None }, notes);
         LabelColumn[] columns = [.. options.Several.Zip(fields, (column, field) =>
         {
             if (column.ClassNames is not null || column.Kind is LabelKind.NextTokens or LabelKind.Sequence) return column;

@@ -59,7 +59,7 @@ internal sealed class SeveralLabels
     public static string FieldOf(DataRow row, LabelColumn column)
     {
         bool There(string field) => row.Json.TryGetProperty(field, out _); // an empty one too
-        if (column.Field is { } named) return There(named) ? named : throw row.Error($"there is no field '{named}' (fields: {row.Fields}), which the {column.Output} output is scored against.");
+        if (column.Field is { } named) return Array.Find(named.Split(','), f => !There(f.Trim())) is not { } absent ? named : throw row.Error($"there is no field '{absent}' (fields: {row.Fields}), which the {column.Output} output is scored against.");
         string bare = column.Output.Replace("logits", "").Replace("output", "").Trim('_', '.', '-', '/');
         string[] candidates = [column.Output, column.Input, bare, $"label_{bare}", $"{bare}_label", $"labels_{bare}", $"{bare}_labels", $"target_{bare}", $"{bare}_target"];
         return Array.Find(candidates, c => c.Length > 0 && There(c)) ?? throw row.Error($"there is no label for the output '{column.Output}' (fields: {row.Fields}); add a field '{(bare.Length > 0 ? bare : column.Output)}', or name the field when the model is prepared: --loss NAME:{column.Output}=FIELD.");
@@ -70,7 +70,7 @@ internal sealed class SeveralLabels
         ([.. Without(inputs, options), .. inputs.Where(i => i.Name == column.Input).Select(i => i with { Name = Batch.LabelsName })], options with
         {
             Several = [],
-            OtherLabels = [.. fields],
+            OtherLabels = Names(fields),
             Kind = column.Kind,
             LabelField = field,
             LabelRange = column.Range,
@@ -79,6 +79,9 @@ internal sealed class SeveralLabels
             Classes = column.Kind == LabelKind.NextTokens ? null : column.Classes,
             ClassNames = column.ClassNames,
         });
+
+    /// <summary>Fields one by one: a label may be made of several, with commas between them.</summary>
+    public static string[] Names(IEnumerable<string> fields) => [.. fields.SelectMany(f => f.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))];
 
     /// <summary>The model's inputs without labels.</summary>
     public static IReadOnlyList<GraphValue> Without(IReadOnlyList<GraphValue> inputs, DataOptions options) => [.. inputs.Where(i => options.Several.All(c => c.Input != i.Name))];
@@ -92,7 +95,7 @@ internal sealed class SeveralLabels
             var (own, how) = Alone(inputs, options, column, field, fields);
             makers[column] = new ExampleMaker(tokenizer, new ModelInputs(own), how);
         }
-        plain = new InputReader(tokenizer, new ModelInputs(Without(inputs, options)), options with { OtherLabels = fields, Several = [] });
+        plain = new InputReader(tokenizer, new ModelInputs(Without(inputs, options)), options with { OtherLabels = Names(fields), Several = [] });
     }
 
     /// <summary>The label that no loss counts, where the row's field is empty and the loss leaves such labels out; null otherwise.</summary>

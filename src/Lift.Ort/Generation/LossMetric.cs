@@ -113,12 +113,19 @@ public sealed class LossMetric
         if (output.Rows * output.Width != labels.Length) throw new LiftException($"The model's output '{model.Output}' has {output.Rows * output.Width} values for {labels.Length} labels; give labels of its shape.");
         int perExample = labels.Length / (int)batch.Labels.Dims[0], rows = perExample / output.Width;
         double sum = 0;
+        int count = 0;
         for (int r = 0; r < rows; r++)
         {
             var scores = output.Row((long)example * rows + r, ref scratch);
-            for (int i = 0; i < scores.Length; i++) sum += loss(scores[i], labels[example * perExample + r * scores.Length + i]);
+            for (int i = 0; i < scores.Length; i++)
+            {
+                float label = labels[example * perExample + r * scores.Length + i];
+                if (Loss == "bce" && label == Example.Ignored) continue;
+                sum += loss(scores[i], label);
+                count++;
+            }
         }
-        return new(sum, perExample, 0);
+        return new(sum, count, 0);
     }
 
     /// <summary>softplus(z) − z · label</summary>

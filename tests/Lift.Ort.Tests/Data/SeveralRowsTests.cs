@@ -119,6 +119,12 @@ public sealed class SeveralRowsTests
             """, inputs, options, out Batch batch);
         CollectionAssert.AreEqual(new float[] { -1, 0, 1, 0 }, batch.Values["x"].ToFloats());
         CollectionAssert.AreEqual(new[] { "width", "height" }, fitted.Table.Features!.ToArray());
+
+        GraphValue[] wide = [inputs[0], inputs[1], new("labels_price", new(ElementType.Float, new("batch", 2)))];
+        const string row = """{"width":1,"kind":1,"cost":10,"tax":2,"height":3}""";
+        LabelColumn both = new("labels_price", "cost, tax", "price", LabelKind.Values);
+        CollectionAssert.AreEqual(new float[] { 10, 2 }, Read(row, wide, new() { Shifted = false, Several = [options.Several[0], both] }).Values["labels_price"].ToFloats());
+        Refused(row, wide, new() { Shifted = false, Several = [options.Several[0], both with { Field = "cost,fee" }] }, "no field 'fee'");
     }
 
     [TestMethod]

@@ -93,6 +93,16 @@ public sealed class SeveralOutputsTests
     }
 
     [TestMethod]
+    public void One_loss_is_judged_alike_in_the_graph_and_outside()
+    {
+        using TempFolder temp = TestFiles.Temp();
+        File.WriteAllLines(temp["rows.jsonl"], ["""{"x":[1,2,-1,0,0.5,1],"tags":[0,-100,1,1]}""", """{"x":[0,1,-1,2,0.5,0],"tags":[-100,-100,-100,-100]}""", """{"x":[0,1,1,1,-0.5,0],"tags":[1,1,1,-100]}"""]);
+        JsonObject Judged(params string[] how) => LiftRun.Here(["evaluate", Model("tasks"), "--data", temp["rows.jsonl"], "--batch", "2", .. how]).Good().Json;
+        JsonObject graph = Judged("--loss", "bce:logits_tags=tags"), outside = Judged("--loss", "bce", "--output", "logits_tags", "--label-field", "tags");
+        foreach (string name in new[] { "loss", "accuracy", "f1" }) Assert.AreEqual((double)outside[name]!, (double)graph[name]!, 1e-6, name);
+    }
+
+    [TestMethod]
     public void From_code()
     {
         var graph = TrainingGraph.Build(OnnxFile.Read(Model("tasks")), new()

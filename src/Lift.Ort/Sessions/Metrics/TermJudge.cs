@@ -30,7 +30,7 @@ internal sealed class TermJudge(IReadOnlyList<ScoredTerm> terms, Func<ScoredTerm
             {
                 Batch own = Own(batch, term);
                 metrics[i]?.AddAll(own, [.. term.Outputs.Select(o => new Scores(values[o].ToFloats(), values[o].Dims))]);
-                double count = terms.Count == 1 ? batch.LabelTokens : Count(own, term);
+                double count = Count(own, term);
                 if (count > 0) sums[i] = (sums[i].Total + (count * values[term.Value].ToFloats()[0]), sums[i].Count + count);
             }
         }
@@ -52,7 +52,7 @@ internal sealed class TermJudge(IReadOnlyList<ScoredTerm> terms, Func<ScoredTerm
     /// <summary>Labels that the term counts.</summary>
     private static double Count(Batch batch, ScoredTerm term)
     {
-        if (term.Labels is null) return batch.Examples;
+        if (term.Labels is null || term.Loss == "ctc") return batch.Examples; // means over rows
         if (term.Form.Kind == LabelKind.NextTokens) return batch.LabelTokens;
         return batch.Labels.Type.IsFloat() ? term.Loss == "bce" ? batch.Labels.ToFloats().Count(l => l != Losses.Ignore) : batch.Labels.Count : batch.Labels.ToLongs().Count(l => l != Losses.Ignore);
     }
