@@ -62,6 +62,9 @@ public sealed record ArtifactRecord
     /// <summary>Initializers of the source model's quantized matrices that are float weights here; null where there are none.</summary>
     public IReadOnlyList<string>? Dequantized { get; init; }
 
+    /// <summary>Tokens that a text may have at most, where the model's cache has a fixed length; null elsewhere.</summary>
+    public long? LongestText { get; init; }
+
     /// <summary>Running statistics of batch normalisation that each batch renews: frozen parameters, each with the output that holds its new value; null where there are none.</summary>
     public IReadOnlyList<RunningStatistic>? Statistics { get; init; }
 

@@ -171,6 +171,7 @@ internal sealed class ArtifactWriter
             Terms = graph.Options.Terms.Count > 0 || graph.Terms[0].Outputs.Count > 1 ? graph.Terms : null,
             Inputs = [.. graph.Forward.Inputs.Select(i => i.Name)],
             Weights = [.. graph.Trainable.Select(w => new WeightRecord(w.Name, w.Layer, w.Value.Dims, w.Value.Type))],
+            LongestText = graph.LongestText,
             Dequantized = graph.Dequantized.Count > 0 ? [.. graph.Dequantized.Select(d => d.Layer.Weight)] : null,
             Statistics = graph.Statistics.Count > 0 ? graph.Statistics : null,
             Storage = storage,

@@ -16,6 +16,8 @@ internal static class WithoutCache
         if (input.Name == "cache_position" || DecoderInputs.IsCounting(input)) return Count(input, 0, length, [.. lengths.Select(l => (long)l)]);
         CacheEntry entry = CacheEntry.Find(all, []).First(c => c.Past == input);
         Shape shape = input.Type.Shape ?? throw new LiftException($"The model's cache input '{input.Name}' has no shape; export the model again.");
+        if (input.Role == InputRole.Buffer && entry.FirstLength is { } room && length > room)
+            throw new LiftException($"A text of {length} tokens does not go into the model's cache '{input.Name}' {input.Type}; use --max-length {room}.");
         return Tensor.Empty(input.Name, input.Type.Element, [.. shape.Dims.Select((d, i) => i == entry.PastAxis ? (d.Value is { } all ? all : entry.IsWhole ? length : 0) : d.Value ?? (i == entry.BatchAxis ? lengths.Count : 0))]);
     }
 

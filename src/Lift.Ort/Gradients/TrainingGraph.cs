@@ -1,4 +1,5 @@
 using Lift.Ort.Lowering;
+using Lift.Ort.Lowering.Decoders;
 using Lift.Ort.Lowering.Raising;
 using Lift.Ort.Onnx;
 
@@ -14,6 +15,9 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
 {
     /// <summary>Quantized matrices of the source that are float weights here.</summary>
     public IReadOnlyList<DequantizedWeight> Dequantized { get; private init; } = [];
+
+    /// <summary>Tokens that a text may have at most: as many as the places of a cache of fixed length; null where there is no such cache.</summary>
+    public long? LongestText { get; private init; }
 
     /// <summary>The losses whose weighted sum <see cref="Loss"/> is; each value of several is an output too.</summary>
     public IReadOnlyList<ScoredTerm> Terms { get; private init; } = [];
@@ -32,6 +36,7 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
     public static TrainingGraph Build(Graph source, TrainingGraphOptions? options = null)
     {
         options ??= new();
+        long? longest = DecoderInputs.LongestText(source);
         (source, IReadOnlyList<DequantizedWeight> dequantized) = Dequantization.Apply(FixedDims.Apply(source, options.Dims), options.Dequantize);
         source = LoweredGraph.Of(source);
         if (options.Raise) source = RaisedGraph.Of(source);
@@ -49,7 +54,7 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
         training.Outputs.AddRange(statistics.Select(s => new GraphValue(s.Updated, training.TypeOf(s.Updated))));
         training.Outputs.AddRange(trainable.Select(w => new GraphValue(GradientOf(w.Name), new(ElementType.Float, Shape.Of(w.Value.Dims)))));
         Prune.Run(training);
-        return new(forward, training, loss, scored, trainable, options) { Dequantized = dequantized, Statistics = statistics, Terms = terms };
+        return new(forward, training, loss, scored, trainable, options) { Dequantized = dequantized, LongestText = longest, Statistics = statistics, Terms = terms };
     }
 
     /// <summary>Adds the loss to a copy of <paramref name="source"/>; no weight is chosen and nothing is differentiated.</summary>

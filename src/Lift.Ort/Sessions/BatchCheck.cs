@@ -1,5 +1,6 @@
 using Lift.Ort.Artifacts;
 using Lift.Ort.Gradients;
+using Lift.Ort.Lowering.Decoders;
 using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Sessions;
@@ -21,6 +22,8 @@ internal sealed class BatchCheck(IReadOnlyList<GraphValue> inputs, ArtifactRecor
                 throw new LiftException($"Input '{input.Name}' of the batch is {value.TensorType}, but the model takes {input.Type}.");
             if (input.Type.Shape is { } shape) CheckShape(input, shape, value, symbols);
         }
+        if (record.LongestText is { } most && CacheEntry.ReferenceInput(inputs) is { } tokens && batch[tokens.Name].Dims is [_, var length, ..] && length > most)
+            throw new LiftException($"A text of the batch has {length} tokens, but the model's cache holds {most}; use --max-length {most}.");
         if (record.RowsPerExample is > 1 and var rows) CheckGroups(batch, rows);
         if (record.Terms is null && record.Classes is { } classes) CheckLabels(batch, record.Labels, classes);
         foreach (ScoredTerm term in record.Terms ?? [])

@@ -94,6 +94,20 @@ public sealed class FixedCachesTests
     }
 
     [TestMethod]
+    [DataRow("places")]
+    [DataRow("rows")]
+    [DataRow("length")]
+    public void A_row_that_does_not_go_into_the_cache_is_named_with_the_way_out(string way)
+    {
+        using TempFolder temp = TestFiles.Temp();
+        File.WriteAllText(temp["rows.jsonl"], $$"""{"input_ids":[{{string.Join(",", Enumerable.Range(0, 30).Select(i => 5 + i))}}]}""");
+        LiftRun.Here("prepare", Model(way), "-o", temp["p"], "--train", "*").Good();
+        StringAssert.Contains(LiftRun.Here("train", temp["p"], "--data", temp["rows.jsonl"], "-o", temp["r"], "--selection", "full").Refused(), "--max-length 24");
+        StringAssert.Contains(LiftRun.Here("evaluate", Model(way), "--data", temp["rows.jsonl"]).Refused(), "--max-length 24");
+        LiftRun.Here("train", temp["p"], "--data", temp["rows.jsonl"], "-o", temp["s"], "--filter-rank", "4", "--max-length", "24", "--steps", "1").Good();
+    }
+
+    [TestMethod]
     public void The_command_evaluates_trains_and_exports_them()
     {
         using TempFolder temp = TestFiles.Temp();

@@ -55,7 +55,7 @@ internal static class SupportTable
         foreach (var s in TrainingOperators.Table.Where(s => s.Domain != Ort.Operators.OperatorSchema.OwnDomain).OrderBy(s => s.Name, StringComparer.Ordinal))
             text.AppendLine($"| {s.Name} | {(s.Domain.Length == 0 ? "ai.onnx" : s.Domain)} | yes | {(s.OnCuda ? "yes" : "no")} | {(FallbackFunctions.Names.Contains(s.Name) ? "yes" : "no")} |");
         text.AppendLine().AppendLine("## Folded away").AppendLine();
-        text.AppendLine($"If, Loop and Scan where what they do is known before the run (a Loop or Scan of up to {Unfolding.MaxSteps} steps), and sequences and optional values whose elements are known: {string.Join(", ", Sequences.Operators.Order(StringComparer.Ordinal))}. Elsewhere they are refused.");
+        text.AppendLine($"An If has the gradient of the branch that is taken; Loop and Scan have one where what they do is known before the run (up to {Unfolding.MaxSteps} steps), so have sequences and optional values whose elements are known: {string.Join(", ", Sequences.Operators.Order(StringComparer.Ordinal))}. Elsewhere they are refused.");
         text.AppendLine().AppendLine("Mixture of experts (MoE) is written out with every expert computed for every token, and the weight 0 for those that the router does not choose: right, and experts / k times the work in training.");
         text.AppendLine().AppendLine("## Refused").AppendLine();
         foreach (var reason in Refusals.Reasons.GroupBy(r => r.Value, r => r.Key).OrderBy(g => g.Min(StringComparer.Ordinal), StringComparer.Ordinal))

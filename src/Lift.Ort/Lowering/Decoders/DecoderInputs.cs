@@ -45,6 +45,9 @@ internal static partial class DecoderInputs
     /// <summary>The same without looking at readers: by names alone.</summary>
     public static IReadOnlyList<GraphValue> Marked(IReadOnlyList<GraphValue> inputs) => Marked(new Graph(), inputs);
 
+    /// <summary>Tokens that a text may have where the cache is a buffer of fixed length, in training too; null elsewhere.</summary>
+    public static long? LongestText(Graph graph) => CacheEntry.Find(Marked(graph, graph.Inputs), []).Where(e => e.Past.Role == InputRole.Buffer).Min(e => e.FirstLength);
+
     /// <summary>True for lengths and places.</summary>
     public static bool IsCounting(GraphValue input) => input.Role is InputRole.PastLength or InputRole.NewLength or InputRole.TotalLength or InputRole.LastIndex or InputRole.Places;
 
