@@ -26,7 +26,7 @@ public sealed unsafe class EvaluationSession : IDisposable
         (loss, this.what) = (record.LossOutput, what);
         this.outputs = [.. outputs.Prepend(loss).Distinct()];
         var model = new CompactModel(eval, this.outputs, new Dictionary<string, GradientForm>());
-        Fusion.Apply(model.Model, device);
+        Fusion.Apply(model.Model, device, frozen: parameters.Values.Where(p => weights.All(w => w.Name != p.Name)));
         used = model.Inputs;
         inputs = [.. eval.Graph.Input.Select(TrainingInputs.Value).Where(v => !parameters.ContainsKey(v.Name))];
         check = new BatchCheck(inputs, record);

@@ -290,7 +290,7 @@ public sealed class TrainingSession : IDisposable
         session = null;
         model = new CompactModel(folder.TrainingModel, options.Outputs.Prepend(folder.Record.LossOutput).Concat(statistics.Select(s => s.Updated)).Distinct(), wanted, ScalesLoss);
         if (options.TrainingOperators) GraphPruning.LeaveOutUnread(model.Model);
-        if (options.TrainingOperators && options.Fusions) Fusion.Apply(model.Model, device, options.FusionsLeftOut);
+        if (options.TrainingOperators && options.Fusions) Fusion.Apply(model.Model, device, options.FusionsLeftOut, folder.Parameters.Values.Where(p => !wanted.ContainsKey(p.Name) && Weights.All(w => w.Name != p.Name)));
         Repeated = Recomputation.Apply(model.Model, options.Recompute, folder.Record.LossOutput, folder.Record.Weights, folder.Parameters.Keys);
         session = new BoundSession(model.Model, device, what, options.TrainingOperators, Configure);
         forms = wanted;

@@ -1,5 +1,7 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Operators.Attentions;
@@ -72,12 +74,54 @@ internal sealed unsafe class AttentionScores<T> : IDisposable where T : unmanage
     public static T* Allocate(long elements) => (T*)NativeMemory.AlignedAlloc((nuint)(Math.Max(1, elements) * sizeof(T)), 64);
 
     /// <summary>Copies x [n, d] to xᵀ [d, stride], with zeros behind column n.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Transpose(T* x, long n, long d, long row, long column, T* to, long stride)
     {
+        long squares = typeof(T) == typeof(float) && column == 1 && Vector256.IsHardwareAccelerated ? n / 8 * 8 : 0, across = squares > 0 ? d / 8 * 8 : 0;
+        for (long j = 0; j < squares; j += 8)
+            for (long p = 0; p < across; p += 8) Square((float*)(x + j * row + p), row, (float*)(to + p * stride + j), stride);
         for (long j0 = 0; j0 < n; j0 += 16)
             for (long p = 0; p < d; p++)
-                for (long j = j0; j < Math.Min(n, j0 + 16); j++) to[p * stride + j] = x[j * row + p * column];
+                for (long j = p < across ? Math.Max(j0, squares) : j0; j < Math.Min(n, j0 + 16); j++) to[p * stride + j] = x[j * row + p * column];
         for (long p = 0; p < d; p++) Simd.Clear(to + p * stride + n, stride - n);
+    }
+
+    /// <summary>Transposes 8 x 8 numbers: exchanges halves, then quarters, then neighbours.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Square(float* x, long row, float* to, long stride)
+    {
+        Vector256<float> a0 = Vector256.Load(x), a1 = Vector256.Load(x + row), a2 = Vector256.Load(x + 2 * row), a3 = Vector256.Load(x + 3 * row),
+            a4 = Vector256.Load(x + 4 * row), a5 = Vector256.Load(x + 5 * row), a6 = Vector256.Load(x + 6 * row), a7 = Vector256.Load(x + 7 * row);
+        Vector256<int> by4 = Vector256.Create(4, 5, 6, 7, 0, 1, 2, 3), by2 = Vector256.Create(2, 3, 0, 1, 6, 7, 4, 5), by1 = Vector256.Create(1, 0, 3, 2, 5, 4, 7, 6);
+        Vector256<float> low4 = Vector256.Create(-1, -1, -1, -1, 0, 0, 0, 0).AsSingle(), low2 = Vector256.Create(-1, -1, 0, 0, -1, -1, 0, 0).AsSingle(), low1 = Vector256.Create(-1, 0, -1, 0, -1, 0, -1, 0).AsSingle();
+        Exchange(ref a0, ref a4, by4, low4);
+        Exchange(ref a1, ref a5, by4, low4);
+        Exchange(ref a2, ref a6, by4, low4);
+        Exchange(ref a3, ref a7, by4, low4);
+        Exchange(ref a0, ref a2, by2, low2);
+        Exchange(ref a1, ref a3, by2, low2);
+        Exchange(ref a4, ref a6, by2, low2);
+        Exchange(ref a5, ref a7, by2, low2);
+        Exchange(ref a0, ref a1, by1, low1);
+        Exchange(ref a2, ref a3, by1, low1);
+        Exchange(ref a4, ref a5, by1, low1);
+        Exchange(ref a6, ref a7, by1, low1);
+        a0.Store(to);
+        a1.Store(to + stride);
+        a2.Store(to + 2 * stride);
+        a3.Store(to + 3 * stride);
+        a4.Store(to + 4 * stride);
+        a5.Store(to + 5 * stride);
+        a6.Store(to + 6 * stride);
+        a7.Store(to + 7 * stride);
+    }
+
+    /// <summary>The high lanes of a pair of rows for the low lanes of the other.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Exchange(ref Vector256<float> a, ref Vector256<float> b, Vector256<int> by, Vector256<float> low)
+    {
+        Vector256<float> fromB = Vector256.Shuffle(b, by), fromA = Vector256.Shuffle(a, by);
+        (a, b) = (Vector256.ConditionalSelect(low, a, fromB), Vector256.ConditionalSelect(low, fromA, b));
     }
 
     /// <summary>Takes the keys of matrix <paramref name="n"/> of q.</summary>
@@ -140,10 +184,15 @@ internal sealed unsafe class AttentionScores<T> : IDisposable where T : unmanage
         foreach (var (from, to) in Ranges) Simd.Scale(T.One / sum, s + from, to - from);
     }
 
-    /// <summary>Clears ds of row i where keep is false, and of rows of which only the floor is left.</summary>
+    /// <summary>Clears ds of row i where keep is false, and, in rows of which only the floor is left, where it lifted the score; where it is as large as the score, half passes.</summary>
     public void ClearMasked(long i, long n, long row, T* ds, T lse)
     {
-        if (T.IsFinite(floor) && lse < floor / T.CreateTruncating(2)) Simd.Clear(ds + i * Stride, columns);
+        if (T.IsFinite(floor) && lse < floor / T.CreateTruncating(2))
+        {
+            T* a = Added + i * Stride;
+            Add(n, row, a, lifted: false);
+            for (long j = 0; j < columns; j++) ds[i * Stride + j] *= a[j] > floor ? T.One : a[j] == floor ? T.CreateTruncating(0.5) : T.Zero;
+        }
         if (keep is null || (mask is null && fill - lse < -vanishes)) return;
         byte* k = kept + keep.At[n] + row * keep.RowStride;
         foreach (var (from, to) in Ranges)
@@ -175,7 +224,7 @@ internal sealed unsafe class AttentionScores<T> : IDisposable where T : unmanage
         for (int i = 0; i < rows; i++)
         {
             T* a = Added + i * Stride;
-            Add(n, first + i, a);
+            Add(n, first + i, a, lifted: true);
             T top = Simd.Max(a, columns), least = top - reach - reach - vanishes;
             for (int b = 0; b < active.Length; b++)
                 if (!active[b] && !(Simd.Max(a + b * Block, Math.Min(Block, columns - b * Block)) < least)) active[b] = true;
@@ -191,7 +240,7 @@ internal sealed unsafe class AttentionScores<T> : IDisposable where T : unmanage
     }
 
     /// <summary>What a row's scores get added: bias, or fill where keep is false, and mask.</summary>
-    private void Add(long n, long row, T* a)
+    private void Add(long n, long row, T* a, bool lifted)
     {
         if (bias is not null) Broadcast(biases + bias.At[n] + row * bias.RowStride, bias.ColumnStride, a);
         else Simd.Clear(a, columns);
@@ -207,7 +256,7 @@ internal sealed unsafe class AttentionScores<T> : IDisposable where T : unmanage
             if (mask.ColumnStride == 1) Simd.Add(m, a, columns);
             else for (long j = 0; j < columns; j++) a[j] += *m;
         }
-        if (T.IsFinite(floor)) // far below every score: what it lifts are the masks
+        if (lifted && T.IsFinite(floor)) // far below every score: what it lifts are the masks
             for (long j = 0; j < columns; j++) a[j] = T.Max(a[j], floor);
     }
 
@@ -251,6 +300,7 @@ internal sealed unsafe class AttentionScores<T> : IDisposable where T : unmanage
     }
 
     /// <summary>s = exp(s − by); answers their sum.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static T Exp(T* s, long n, T by)
     {
         int w = Vector<T>.Count;

@@ -15,6 +15,7 @@ internal static unsafe class DirectProduct
     private const long DepthBlock = 128;
 
     /// <summary>c [m, n] = a [m, k] · b [k, n], or c += a·b. Element (i, p) of a lies at <c>a[i · aRow + p · aColumn]</c>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Multiply<T>(long m, long n, long k, T* a, long aRow, long aColumn, T* b, long bRow, T* c, long cRow, bool accumulate) where T : unmanaged, IFloatingPointIeee754<T>
     {
         if (k == 0 && !accumulate)

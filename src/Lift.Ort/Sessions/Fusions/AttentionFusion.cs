@@ -38,8 +38,9 @@ internal sealed class FoundAttention
 
     public static FoundAttention? Of(FusionGraph graph, AttentionChain chain, AttentionGradients? gradients)
     {
-        var q = new AttentionOperandPath(graph, chain.Q, chain.Letters.Q, gradients?.Dq).Follow(scales: true);
-        var k = new AttentionOperandPath(graph, chain.K, chain.Letters.K, gradients?.Dk).Follow(scales: true);
+        string? division = chain.IsRegrouped ? chain.Letters.Y[..^2] : null;
+        var q = new AttentionOperandPath(graph, chain.Q, chain.Letters.Q, gradients?.Dq, division).Follow(scales: true);
+        var k = new AttentionOperandPath(graph, chain.K, chain.Letters.K, gradients?.Dk, division).Follow(scales: true);
         var v = new AttentionOperandPath(graph, chain.V, chain.Letters.V, gradients?.Dv).Follow(scales: false);
         if (!q.Agrees || !k.Agrees || !v.Agrees) return null;
         foreach (var (y, last) in Results(graph, chain).Reverse())

@@ -22,9 +22,10 @@ internal static class Fusion
     /// <summary>Replaces every chain that is found; answers how many of each kind.</summary>
     /// <param name="device">Where the model will run: chains whose operators have no half for it stay. Null: the CPU.</param>
     /// <param name="without">Kinds that are left out.</param>
-    public static IReadOnlyDictionary<string, int> Apply(ModelProto model, IDevice? device = null, IReadOnlyCollection<string>? without = null)
+    /// <param name="frozen">Inputs of the model that are constants: parameters that are not trained.</param>
+    public static IReadOnlyDictionary<string, int> Apply(ModelProto model, IDevice? device = null, IReadOnlyCollection<string>? without = null, IEnumerable<Tensor>? frozen = null)
     {
-        var graph = new FusionGraph(model);
+        var graph = new FusionGraph(model, frozen);
         var counts = table.ToDictionary(f => f.Name, _ => 0);
         foreach (var (name, operators, apply) in table)
         {

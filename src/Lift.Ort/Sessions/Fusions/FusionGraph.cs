@@ -16,10 +16,10 @@ internal sealed class FusionGraph
     private readonly Dictionary<NodeProto, List<NodeProto>> inserted = new(ReferenceEqualityComparer.Instance);
     private readonly HashSet<NodeProto> gone = new(ReferenceEqualityComparer.Instance);
 
-    public FusionGraph(ModelProto model)
+    public FusionGraph(ModelProto model, IEnumerable<Tensor>? frozen = null)
     {
         graph = model.Graph;
-        Types = new FusionTypes(model);
+        Types = new FusionTypes(model, frozen ?? []);
         constants = graph.Initializer.ToDictionary(t => t.Name);
         inputs = graph.Input.ToDictionary(i => i.Name);
         outputs = [.. graph.Output.Select(o => o.Name)];

@@ -12,7 +12,8 @@ internal sealed class FusionTypes
     private readonly Graph graph = new();
     private readonly Dictionary<string, Node> makers = [];
 
-    public FusionTypes(ModelProto model)
+    /// <param name="constants">Inputs of the model that never change.</param>
+    public FusionTypes(ModelProto model, IEnumerable<Tensor> constants)
     {
         foreach (OperatorSetIdProto import in model.OpsetImport)
             if (import.Domain is "" or "ai.onnx") graph.Opset = (int)import.Version;
@@ -23,6 +24,7 @@ internal sealed class FusionTypes
             if (count <= LargestConstant && tensor.DataLocation != TensorProto.Types.DataLocation.External && tensor.DataType != (int)ElementType.String)
                 graph.Initializers.TryAdd(tensor.Name, TensorReader.Copy(tensor, tensor.Name, "the session's model"));
         }
+        foreach (Tensor tensor in constants.Where(t => t.Count <= LargestConstant)) graph.Initializers.TryAdd(tensor.Name, tensor);
         graph.Inputs.AddRange(model.Graph.Input.Where(i => !graph.Types.ContainsKey(i.Name)).Select(i => new GraphValue(i.Name, GraphReader.TypeOf(i))));
         graph.Nodes.AddRange(model.Graph.Node.Select(Node.Of));
         foreach (Node node in graph.Nodes)

@@ -11,6 +11,7 @@ internal sealed partial class AttentionChain
 {
     private readonly FusionGraph graph;
     private readonly List<(char Kind, string Value, bool Inverted, double Number)> steps = []; // from the softmax up: s(cale), t(anh), a(dd), w(here), f(loor)
+    private readonly List<string> regrouped = []; // values before and after reshapes
 
     private AttentionChain(FusionGraph graph, NodeProto softmax) => (this.graph, Softmax) = (graph, softmax);
 
@@ -32,6 +33,9 @@ internal sealed partial class AttentionChain
     /// <summary>Letters of q, k and v in the operator's order: leading axes, rows, columns.</summary>
     public (string Q, string K, string V, string Y) Letters { get; private set; }
 
+    /// <summary>True where the leading axes of the probabilities are divided otherwise than those of the scores: q and k must be followed to where they are divided in the same way.</summary>
+    public bool IsRegrouped { get; private set; }
+
     public double Scale { get; private set; } = 1;
 
     public double Softcap { get; private set; }
@@ -42,7 +46,7 @@ internal sealed partial class AttentionChain
 
     public bool Guard { get; private set; }
 
-    /// <summary>Values that are added before keep decides.</summary>
+    /// <summary>Values that are added before keep decides, one behind the other; where there is none to decide, the last of them is a mask.</summary>
     public List<string> Biases { get; } = [];
 
     /// <summary>Conditions under which scores stay; inverted ones say under which they do not.</summary>
@@ -76,7 +80,7 @@ internal sealed partial class AttentionChain
             case "Dropout":
                 return !IsActive(node) && Upwards(node.Input[0], depth - 1);
             case "Reshape":
-                return KeepsMatrices(node) && Upwards(node.Input[0], depth - 1);
+                return Regroups(node) && Upwards(node.Input[0], depth - 1);
             case "Tanh":
                 return With(('t', "", false, 0), node.Input[0], depth);
             case "Mul":
@@ -86,7 +90,8 @@ internal sealed partial class AttentionChain
             case "Max":
                 return node.Input.Count == 2 && node.Input.Index().Any(i => graph.Types.Scalar(i.Item) is { } c && c < -1e4 && With(('f', "", false, c), node.Input[1 - i.Index], depth));
             case "Add":
-                return node.Input.Index().Any(i => Spreads(i.Item, node.Input[1 - i.Index]) && With(('a', i.Item, false, 0), node.Input[1 - i.Index], depth));
+                return node.Input.Index().Any(i => Spreads(i.Item, node.Input[1 - i.Index])
+                    && (graph.Types.Uniform(i.Item) == 0 ? Upwards(node.Input[1 - i.Index], depth - 1) : With(('a', i.Item, false, 0), node.Input[1 - i.Index], depth)));
             case "Where":
                 return (graph.Types.Uniform(node.Input[2]) is { } below && Spreads(node.Input[0], node.Input[1]) && With(('w', node.Input[0], false, below), node.Input[1], depth))
                     || (graph.Types.Uniform(node.Input[1]) is { } above && Spreads(node.Input[0], node.Input[2]) && With(('w', node.Input[0], true, above), node.Input[2], depth));
@@ -110,23 +115,45 @@ internal sealed partial class AttentionChain
         return m.Dims.Reverse().Zip(s.Dims.Reverse()).All(d => d.First.Value == 1 || d.Second.Value != 1);
     }
 
-    /// <summary>A reshape that only divides the leading axes in another way.</summary>
-    private bool KeepsMatrices(NodeProto reshape) =>
-        graph.Types.ShapeOf(reshape.Input[0]) is { Rank: > 2 } from && graph.Types.ShapeOf(reshape.Output[0]) is { Rank: > 2 } to && from[-1].SameAs(to[-1]) && from[-2].SameAs(to[-2]);
+    /// <summary>Notes a reshape, which may only divide the leading axes in another way.</summary>
+    private bool Regroups(NodeProto reshape)
+    {
+        regrouped.AddRange(reshape.Input[0], reshape.Output[0]);
+        return graph.Types.ShapeOf(reshape.Input[0]) is { Rank: > 2 } && graph.Types.ShapeOf(reshape.Output[0]) is { Rank: > 2 };
+    }
+
+    /// <summary>True where a value's last two axes are those of the scores, or unknown.</summary>
+    private bool HasMatrices(string value)
+    {
+        Shape of = graph.Types.ShapeOf(value)!, scores = graph.Types.ShapeOf(Scores.Node.Output[0])!;
+        return new[] { -2, -1 }.All(axis => of[axis].SameAs(scores[axis]) || of[axis].Symbol is null or ['d', 'i', 'm', '(', ..] && of[axis].Value is null);
+    }
 
     private bool IsActive(NodeProto dropout) =>
         dropout.Input.Count > 2 && dropout.Input[2].Length > 0 && graph.Types.Longs(dropout.Input[2]) is not [0] && !(dropout.Input[1].Length > 0 && graph.Types.Uniform(dropout.Input[1]) == 0);
 
-    /// <summary>The steps in the operator's order: scales, softcap, biases, keep, masks, floor.</summary>
+    /// <summary>The steps in the operator's order: scales, softcap, biases, keep, masks, floor. A scale behind keep scales what it fills in, too.</summary>
     private bool Arrange()
     {
         string kinds = string.Concat(steps.Select(s => s.Kind).Reverse());
         if (!Order().IsMatch(kinds)) return false;
-        bool seen = false;
+        bool seen = false, capped = false;
         foreach (var (kind, value, inverted, number) in steps.AsEnumerable().Reverse())
         {
             switch (kind)
             {
+                case 't':
+                    capped = true;
+                    break;
+                case 's' when seen:
+                    (Scale, Fill) = (Scale * number, Fill * number);
+                    if (number <= 0) return false;
+                    break;
+                case 's':
+                    // c · tanh(scale / c · q k): what stands before the tanh holds the division by c
+                    Scale *= number;
+                    if (capped) Softcap = number;
+                    break;
                 case 'a':
                     (seen ? Masks : Biases).Add(value);
                     break;
@@ -140,16 +167,16 @@ internal sealed partial class AttentionChain
                     break;
             }
         }
-        double[] scales = [.. steps.Where(s => s.Kind == 's').Select(s => s.Number).Reverse()];
-        if (!kinds.Contains('t'))
+        if (Keeps.Count == 0 && Biases.Count > 1)
         {
-            Scale = scales.Aggregate(1.0, (a, b) => a * b);
-            return true;
+            Masks.Add(Biases[^1]);
+            Biases.RemoveAt(Biases.Count - 1);
         }
-        // c · tanh(scale / c · q k): what stands before the tanh holds the division by c
-        (Softcap, Scale) = (scales[^1], scales[..^1].Aggregate(scales[^1], (a, b) => a * b));
-        return Softcap > 0;
+        return (!capped || Softcap > 0) && SameRank(Biases) && SameRank(Masks) && SameRank([.. Keeps.Select(k => k.Value)]);
     }
+
+    /// <summary>True where values can be joined to one before they are laid over the scores.</summary>
+    private bool SameRank(List<string> values) => values.Count < 2 || (regrouped.Count == 0 && values.All(v => graph.Types.ShapeOf(v) is not null));
 
     /// <summary>From the softmax to the product with the values.</summary>
     private bool Downwards(string value, int depth)
@@ -172,7 +199,7 @@ internal sealed partial class AttentionChain
                 "Cast" => graph.Types.ElementOf(node.Output[0]).IsFloat(),
                 "Identity" => true,
                 "Dropout" => !IsActive(node),
-                "Reshape" => KeepsMatrices(node),
+                "Reshape" => Regroups(node),
                 "Where" => node.Input[2] == value && graph.Types.Uniform(node.Input[1]) == 0 && graph.Maker(node.Input[0], "IsNaN")?.Input[0] == value,
                 _ => false,
             };
@@ -193,14 +220,16 @@ internal sealed partial class AttentionChain
         (Q, K) = Scores.Left.Term.Contains(rows) ? (Scores.Left, Scores.Right) : (Scores.Right, Scores.Left);
         string leads = Scores.Result[..^2];
         var letters = (Q: $"{leads}{rows}{depth}", K: $"{leads}{columns}{depth}");
-        if (Q.OrderOf(letters.Q) is null || K.OrderOf(letters.K) is null || Q.Term.Contains(columns) || P.Term.Length != Scores.Result.Length) return false;
+        if (Q.OrderOf(letters.Q) is null || K.OrderOf(letters.K) is null || Q.Term.Contains(columns) || !regrouped.All(HasMatrices)) return false;
         char[] width = [.. V.Term.Except(P.Term)];
         if (width.Length != 1) return false;
         string around = P.Term[..^2];
         Letters = (letters.Q, letters.K, $"{around}{P.Term[^1]}{width[0]}", $"{around}{P.Term[^2]}{width[0]}");
+        IsRegrouped = P.Term.Length != Scores.Result.Length;
+        if (IsRegrouped && leads.Any(l => Q.Term.IndexOf(l) > Q.Term.Length - 3)) return false;
         if (V.OrderOf(Letters.V) is null || new Lettered("", Product.Result).OrderOf(Letters.Y) is null) return false;
         Scale *= Scores.Alpha;
-        return Product.Alpha == 1 && OwnLeads();
+        return Product.Alpha == 1 && (IsRegrouped || OwnLeads());
     }
 
     /// <summary>The leading axes of the scores are those of q: none of them comes from k or v alone.</summary>
@@ -215,6 +244,6 @@ internal sealed partial class AttentionChain
         return true;
     }
 
-    [GeneratedRegex("^s*(ts)?a*w*a*f?$")]
+    [GeneratedRegex("^s*(ts)?(a*|w+s*)w*a*f?$")]
     private static partial Regex Order();
 }

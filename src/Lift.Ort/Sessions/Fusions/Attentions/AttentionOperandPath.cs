@@ -6,8 +6,11 @@ namespace Lift.Ort.Sessions.Fusions.Attentions;
 /// An operand on its way towards where it comes from, with its gradient beside it: transpositions, scales and the repetition of grouped heads become part of the operator, where the
 /// backward pass undoes them in the same order.
 /// </summary>
-internal sealed class AttentionOperandPath(FusionGraph graph, Lettered operand, string letters, Gradient? gradient)
+/// <param name="division">Letters of the leading axes as the operator shall see them; null: as the operand has them.</param>
+internal sealed class AttentionOperandPath(FusionGraph graph, Lettered operand, string letters, Gradient? gradient, string? division = null)
 {
+    private string letters = letters;
+
     public Lettered Operand { get; private set; } = operand;
 
     public Gradient? Gradient { get; private set; } = gradient;
@@ -21,12 +24,12 @@ internal sealed class AttentionOperandPath(FusionGraph graph, Lettered operand, 
     public long[] Order => Operand.OrderOf(letters)!;
 
     /// <summary>True where operand and gradient lie in the same order, so that one operator can read the one and write the other.</summary>
-    public bool Agrees => Gradient is null || Gradient.Value.Term == Operand.Term;
+    public bool Agrees => (division is null || letters[..^2] == division) && (Gradient is null || Gradient.Value.Term == Operand.Term);
 
     /// <summary>Goes as far as both sides allow.</summary>
     public AttentionOperandPath Follow(bool scales)
     {
-        while (Transposed() || (scales && Scaled()) || Repeated())
+        while (Transposed() || (scales && Scaled()) || Regrouped() || Repeated())
         {
         }
         if (!Agrees && NextTranspose(Gradient!) is { } turned && turned.Value.Term == Operand.Term) Gradient = turned;
@@ -50,11 +53,27 @@ internal sealed class AttentionOperandPath(FusionGraph graph, Lettered operand, 
         if (graph.Maker(Operand.Value) is not { Domain.Length: 0, OpType: "Mul" or "Div" } node || Factor(node) is not var (input, factor)) return false;
         if (Gradient is not null)
         {
-            if (!Agrees || OnlyReader(Gradient) is not { OpType: "Mul" or "Div" } next || Factor(next) is not var (from, same) || from != Gradient.Value.Value || Math.Abs(same - factor) > 1e-6 * Math.Abs(factor)) return false;
+            if (Gradient.Value.Term != Operand.Term || OnlyReader(Gradient) is not { OpType: "Mul" or "Div" } next || Factor(next) is not var (from, same) || from != Gradient.Value.Value || Math.Abs(same - factor) > 1e-6 * Math.Abs(factor)) return false;
             Gradient = new(Gradient.Value with { Value = next.Output[0] }, next);
         }
         Scale *= factor;
         Operand = Operand with { Value = input };
+        return true;
+    }
+
+    /// <summary>Reshape of a value that has the wanted leading axes; the gradient is reshaped back.</summary>
+    private bool Regrouped()
+    {
+        if (division is null || letters[..^2] == division || graph.Maker(Operand.Value, "Reshape") is not { } reshape || graph.Types.ShapeOf(reshape.Input[0]) is not { } before || graph.Types.ShapeOf(Operand.Value) is not { } after) return false;
+        if (Operand.Term[..^2] != letters[..^2] || before.Rank != division.Length + 2 || !before[-1].SameAs(after[-1]) || !before[-2].SameAs(after[-2])) return false;
+        string term = division + Operand.Term[^2..];
+        if (Gradient is not null)
+        {
+            if (Gradient.Value.Term != Operand.Term || OnlyReader(Gradient) is not { OpType: "Reshape" } back) return false;
+            if (graph.Maker(back.Input[1], "Shape")?.Input[0] != reshape.Input[0] && graph.Types.ShapeOf(back.Output[0])?.SameAs(before) != true) return false;
+            Gradient = new(new(back.Output[0], term), back);
+        }
+        (Operand, letters) = (new(reshape.Input[0], term), division + letters[^2..]);
         return true;
     }
 
