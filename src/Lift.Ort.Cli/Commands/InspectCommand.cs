@@ -2,6 +2,7 @@ using System.CommandLine;
 using Lift.Ort.Artifacts;
 using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
+using Lift.Ort.Sessions.Fusions;
 using Spectre.Console;
 
 namespace Lift.Ort.Cli.Commands;
@@ -33,6 +34,7 @@ internal sealed class InspectCommand : LiftCommand
     {
         Graph graph = survey.Graph;
         var renewed = graph.Nodes.Where(n => n.Operator == "BatchNormalization" && n.Int("training_mode") != 0).SelectMany(n => n.Inputs.Skip(3)).ToHashSet();
+        Recognition recognised = Recognition.Of(graph);
         var operators = graph.Nodes.CountBy(n => n.Operator).OrderBy(o => o.Key, StringComparer.Ordinal).ToDictionary();
         output.Result(new
         {
@@ -42,6 +44,15 @@ internal sealed class InspectCommand : LiftCommand
             outputs = graph.Outputs.Select(Describe),
             scored = survey.Scored,
             operators,
+            recognised = new
+            {
+                attentions = recognised.Attentions,
+                grouped_query = recognised.Grouped,
+                rotary_embeddings = recognised.RotaryEmbeddings,
+                layer_normalizations = recognised.LayerNormalizations,
+                rms_normalizations = recognised.RmsNormalizations,
+                gelus = recognised.Gelus,
+            },
             weights = survey.Weights.Select(w => new
             {
                 name = w.Weight.Name,
@@ -61,6 +72,7 @@ internal sealed class InspectCommand : LiftCommand
             foreach (GraphValue input in graph.Inputs) console.WriteLine($"input   {input.Name} {input.Type}");
             foreach (GraphValue value in graph.Outputs) console.WriteLine($"output  {value.Name} {graph.TypeOf(value.Name)}{(value.Name == survey.Scored ? "  (scored)" : "")}");
             console.WriteLine($"opset   {graph.Opset} (as read), {graph.Nodes.Count} nodes: {string.Join(", ", operators.Select(o => $"{o.Key} {o.Value}"))}");
+            console.WriteLine($"Recognised: {recognised}");
             var table = new Table().AddColumns("weight", "layer", "kind", "type", "shape", "training");
             foreach (SurveyedWeight w in survey.Weights)
             {

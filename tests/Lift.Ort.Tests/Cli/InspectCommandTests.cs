@@ -21,6 +21,17 @@ public sealed class InspectCommandTests
     }
 
     [TestMethod]
+    [DataRow("llama-tiny", "2 attentions (grouped-query), 4 rotary embeddings, 5 RMS normalisations")]
+    [DataRow("llama-tiny-folded", "2 attentions (grouped-query), 4 rotary embeddings, 5 RMS normalisations")]
+    [DataRow("stories260k", "5 attentions (grouped-query), 10 rotary embeddings, 11 RMS normalisations")]
+    [DataRow("gpt2-tiny", "2 attentions, 5 layer normalisations, 2 GELUs")]
+    [DataRow("gpt2-merged-tiny", "2 attentions, 5 layer normalisations, 2 GELUs")]
+    [DataRow("bert-tiny", "2 attentions, 5 layer normalisations, 2 GELUs")]
+    [DataRow("mobilenetv2-tiny", "nothing")]
+    public void Says_what_was_recognised(string model, string expected) =>
+        StringAssert.Contains(LiftRun.Here("inspect", TestFiles.Shared($"models/{model}/model.onnx")).Good().Error, $"Recognised: {expected}\n");
+
+    [TestMethod]
     public void Shows_a_table_to_people()
     {
         LiftRun run = LiftRun.Here("inspect", TestFiles.Shared("models/mlp/model.onnx")).Good();

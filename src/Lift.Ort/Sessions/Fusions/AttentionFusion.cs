@@ -42,7 +42,7 @@ internal sealed class FoundAttention
         var q = new AttentionOperandPath(graph, chain.Q, chain.Letters.Q, gradients?.Dq, division).Follow(scales: true);
         var k = new AttentionOperandPath(graph, chain.K, chain.Letters.K, gradients?.Dk, division).Follow(scales: true);
         var v = new AttentionOperandPath(graph, chain.V, chain.Letters.V, gradients?.Dv).Follow(scales: false);
-        if (!q.Agrees || !k.Agrees || !v.Agrees) return null;
+        if (!q.Agrees || !k.Agrees || !v.Agrees || (division is not null && !SameLeads(graph, q.Operand, v.Operand, division))) return null;
         foreach (var (y, last) in Results(graph, chain).Reverse())
         {
             Lettered? dy = gradients is null ? y : MatrixProduct.Sources(graph, gradients.Dy).FirstOrDefault(s => s.Term == y.Term);
@@ -51,6 +51,13 @@ internal sealed class FoundAttention
             return graph.IsDead(chain.Softmax, [.. found.Replaced]) ? found : null;
         }
         return null;
+    }
+
+    /// <summary>True where both values have the same leading axes.</summary>
+    private static bool SameLeads(FusionGraph graph, Lettered a, Lettered b, string leads)
+    {
+        var (one, two) = (graph.Types.ShapeOf(a.Value), graph.Types.ShapeOf(b.Value));
+        return one is not null && two is not null && leads.All(l => one[a.Term.IndexOf(l)].SameAs(two[b.Term.IndexOf(l)]));
     }
 
     /// <summary>The nodes whose values the operators make.</summary>

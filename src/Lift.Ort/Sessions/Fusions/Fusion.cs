@@ -31,7 +31,19 @@ internal static class Fusion
         {
             if (without?.Contains(name) == true || (device is not null && !operators.All(o => TrainingOperators.RunOn(device, o)))) continue;
             foreach (NodeProto node in graph.Nodes)
-                if (graph.Contains(node) && apply(graph, node)) counts[name]++;
+                if (graph.Contains(node) && Applies(node)) counts[name]++;
+
+            bool Applies(NodeProto node)
+            {
+                try
+                {
+                    return apply(graph, node);
+                }
+                catch (ArgumentOutOfRangeException)
+                {
+                    return false; // inputs that contradict the operator: ONNX Runtime will say so
+                }
+            }
         }
         graph.Commit();
         foreach (string domain in new[] { OperatorSchema.OwnDomain, "com.microsoft" })

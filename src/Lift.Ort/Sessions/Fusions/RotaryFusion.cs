@@ -1,3 +1,4 @@
+using Lift.Ort.Onnx;
 using Lift.Ort.Operators;
 
 namespace Lift.Ort.Sessions.Fusions;
@@ -11,7 +12,18 @@ internal static class RotaryFusion
     public static bool Apply(FusionGraph graph, NodeProto node)
     {
         if (node.OpType != "Add" || node.Input.Count != 2) return false;
-        return Match(graph, node, node.Input[0], node.Input[1]) || Match(graph, node, node.Input[1], node.Input[0]);
+        return Forward(graph, node) || Match(graph, node, node.Input[0], node.Input[1]) || Match(graph, node, node.Input[1], node.Input[0]);
+    }
+
+    /// <summary>x · cos + turned(x) · sin, whatever its spelling, where nothing else reads what is between.</summary>
+    private static bool Forward(FusionGraph graph, NodeProto sum)
+    {
+        if (RotaryChain.Match(graph, sum) is not { IsSum: true, Interleaved: false } chain || !IsTable(graph, chain.Cos, chain.X) || !IsTable(graph, chain.Sin, chain.X)) return false;
+        if (!sum.Input.All(i => graph.Maker(i) is { } product && graph.IsDead(product, [sum]))) return false;
+        string[] read = [.. sum.Input];
+        graph.Replace(sum, [sum], Fusion.Node("Rotary", OperatorSchema.OwnDomain, [chain.X, chain.Cos, chain.Sin], [sum.Output[0]]));
+        graph.RemoveUnread(read);
+        return true;
     }
 
     private static bool Match(FusionGraph graph, NodeProto sum, string first, string second)
@@ -19,28 +31,13 @@ internal static class RotaryFusion
         if (graph.Maker(first, "Mul") is not { } cosine) return false;
         foreach (var (x, table) in new[] { (cosine.Input[0], cosine.Input[1]), (cosine.Input[1], cosine.Input[0]) })
         {
-            if (Width(graph, table) is not { } width) continue;
-            if ((Forward(graph, x, second, width) ?? Backward(graph, x, second, width)) is not var (sine, nodes) || Width(graph, sine) != width) continue;
-            bool backward = graph.Maker(second)!.OpType == "Concat";
+            if (!IsTable(graph, table, x) || graph.Types.ShapeOf(x)![-1].Value is not { } width || Backward(graph, x, second, width) is not var (sine, nodes) || !IsTable(graph, sine, x)) continue;
             NodeProto[] all = [sum, cosine, .. nodes];
             if (!all[1..].All(n => n.Output.All(o => graph.ReadOnlyBy(o, all)))) continue;
-            graph.Replace(sum, all, Fusion.Node("Rotary", OperatorSchema.OwnDomain, [x, table, sine], [sum.Output[0]], ("backward", backward ? 1 : 0)));
+            graph.Replace(sum, all, Fusion.Node("Rotary", OperatorSchema.OwnDomain, [x, table, sine], [sum.Output[0]], ("backward", 1)));
             return true;
         }
         return false;
-    }
-
-    /// <summary>Concat(−x₂, x₁) · sin, with x split in halves.</summary>
-    private static (string Sine, NodeProto[] Nodes)? Forward(FusionGraph graph, string x, string value, long width)
-    {
-        if (graph.Maker(value, "Mul") is not { } product) return null;
-        foreach (var (turned, sine) in new[] { (product.Input[0], product.Input[1]), (product.Input[1], product.Input[0]) })
-        {
-            if (graph.Maker(turned, "Concat") is not { } concat || !IsLast(graph, concat, x) || concat.Input.Count != 2) continue;
-            if (graph.Maker(concat.Input[0], "Neg") is not { } minus || Halves(graph, x, width) is not { } split) continue;
-            if (minus.Input[0] == split.Output[1] && concat.Input[1] == split.Output[0]) return (sine, [product, concat, minus, split]);
-        }
-        return null;
     }
 
     /// <summary>Concat(p₂, −p₁) with p = dy · sin split in halves.</summary>
@@ -67,25 +64,11 @@ internal static class RotaryFusion
         return axis == -1 || (axis > 0 && graph.Types.ShapeOf(value)?.Rank == axis + 1);
     }
 
-    /// <summary>The width of a table of two dimensions: a constant, rows cut from one, twice one beside itself, or the cosines and sines of positions times frequencies.</summary>
-    private static long? Width(FusionGraph graph, string table)
-    {
-        if (graph.Maker(table, "Concat") is { Input.Count: 2 } twice && twice.Input[0] == twice.Input[1] && FusionGraph.Int(twice, "axis", 0) is 1 or -1) return 2 * Width(graph, twice.Input[0]);
-        string source = graph.Maker(table, "Slice") is { } slice && slice.Input.Count > 3 && graph.Integers(slice.Input[3]) is [0] ? slice.Input[0] : table;
-        return graph.Dims(source) is [_, var width] ? width : Angles(graph, source);
-    }
+    /// <summary>True for tables with a row per position and as many columns as x: [T, D], with axes of 1 in front or not.</summary>
+    private static bool IsTable(FusionGraph graph, string table, string x) =>
+        graph.Types.ShapeOf(table) is { Rank: > 1 } of && graph.Types.ShapeOf(x) is { Rank: > 1 } rows && of.Rank <= rows.Rank && of.Dims[..^2].All(d => d.Value == 1)
+        && of[-1].Value is { } width && width == rows[-1].Value && width % 2 == 0 && (of[-2].SameAs(rows[-2]) || IsCut(of[-2], rows[-2]));
 
-    /// <summary>cos or sin of Concat(h, h) with h = positions [T, 1] · frequencies [D/2], the positions being a Range: the width is D.</summary>
-    private static long? Angles(FusionGraph graph, string table)
-    {
-        if (graph.Maker(table) is not { OpType: "Cos" or "Sin" } turn || graph.Maker(turn.Input[0], "Concat") is not { Input.Count: 2 } concat) return null;
-        if (concat.Input[0] != concat.Input[1] || FusionGraph.Int(concat, "axis", 0) is not (1 or -1) || graph.Maker(concat.Input[0], "Mul") is not { } half) return null;
-        foreach (var (time, frequencies) in new[] { (half.Input[0], half.Input[1]), (half.Input[1], half.Input[0]) })
-        {
-            if (graph.Dims(frequencies) is not [var count] || graph.Maker(time, "Unsqueeze") is not { Input.Count: 2 } column || graph.Integers(column.Input[1]) is not [1]) continue;
-            NodeProto? positions = graph.Maker(column.Input[0], "Cast") is { } cast ? graph.Maker(cast.Input[0]) : graph.Maker(column.Input[0]);
-            if (positions?.OpType == "Range") return 2 * count;
-        }
-        return null;
-    }
+    /// <summary>True for as many rows as x has, or as a table had of which they were cut: min(64, sequence).</summary>
+    private static bool IsCut(Dim table, Dim rows) => rows.Symbol is { } symbol && table.Symbol is { } cut && cut.StartsWith("min(", StringComparison.Ordinal) && cut.Contains($"‹{symbol}›", StringComparison.Ordinal);
 }

@@ -112,8 +112,15 @@ internal sealed partial class AttentionChain
     private bool Spreads(string mask, string scores)
     {
         if (graph.Types.ShapeOf(mask) is not { } m || graph.Types.ShapeOf(scores) is not { } s || m.Rank > s.Rank) return false;
-        return m.Dims.Reverse().Zip(s.Dims.Reverse()).All(d => d.First.Value == 1 || d.Second.Value != 1);
+        return m.Dims.Reverse().Zip(s.Dims.Reverse()).All(d => Fits(d.First, d.Second));
     }
+
+    /// <summary>
+    /// True where a dimension is 1 or the same in every run that does not fail by itself: the same number or name, against a number above 1, or cut to it: min(64, sequence).
+    /// </summary>
+    private static bool Fits(Dim small, Dim large) =>
+        small.Value == 1 || small.SameAs(large) || large.Value > 1
+        || (large.Symbol is { } symbol && small.Symbol is { } cut && cut.StartsWith("min(", StringComparison.Ordinal) && cut.Contains($"‹{symbol}›", StringComparison.Ordinal));
 
     /// <summary>Notes a reshape, which may only divide the leading axes in another way.</summary>
     private bool Regroups(NodeProto reshape)
@@ -229,7 +236,7 @@ internal sealed partial class AttentionChain
         if (IsRegrouped && leads.Any(l => Q.Term.IndexOf(l) > Q.Term.Length - 3)) return false;
         if (V.OrderOf(Letters.V) is null || new Lettered("", Product.Result).OrderOf(Letters.Y) is null) return false;
         Scale *= Scores.Alpha;
-        return Product.Alpha == 1 && (IsRegrouped || OwnLeads());
+        return Product.Alpha == 1 && OwnLeads();
     }
 
     /// <summary>The leading axes of the scores are those of q: none of them comes from k or v alone.</summary>
@@ -238,8 +245,10 @@ internal sealed partial class AttentionChain
         Shape q = graph.Types.ShapeOf(Q.Value)!, k = graph.Types.ShapeOf(K.Value)!, v = graph.Types.ShapeOf(V.Value)!;
         for (int i = 0; i < Letters.Q.Length - 2; i++)
         {
+            if (IsRegrouped && !Fits(k[K.Term.IndexOf(Letters.K[i])], q[Q.Term.IndexOf(Letters.Q[i])])) return false;
+            if (IsRegrouped) continue; // v has other axes: they are compared with q's where those are divided in the same way
             Dim own = q[Q.Term.IndexOf(Letters.Q[i])];
-            if (own.Value == 1 && (k[K.Term.IndexOf(Letters.K[i])].Value != 1 || v[V.Term.IndexOf(Letters.V[i])].Value != 1)) return false;
+            if (!Fits(k[K.Term.IndexOf(Letters.K[i])], own) || !Fits(v[V.Term.IndexOf(Letters.V[i])], own)) return false;
         }
         return true;
     }
