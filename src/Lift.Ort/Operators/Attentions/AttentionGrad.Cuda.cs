@@ -32,18 +32,17 @@ internal sealed partial class AttentionGrad : ICudaKernel
                 context.Multiply(rows, columns, depth, queries, keys with { Transposed = !keys.Transposed }, new(scores, ElementType.Float, columns, next), part.Count);
                 context.Multiply(rows, columns, width, dResults, values with { Transposed = !values.Transposed }, new(slopes, ElementType.Float, columns, next), part.Count);
                 run.Launch("AttentionSlopes", part, first, rows, scores, slopes, p, ds, context.Address(4));
-                if (dv != 0) context.Multiply(columns, width, rows, probabilities with { Transposed = true }, dResults, Sum(dValues, run.ValueAt, g.VAt, width), part.Count, add: true);
-                if (dk != 0) context.Multiply(columns, depth, rows, dScores with { Transposed = true }, queries, Sum(dKeys, run.KeyAt, g.KAt, depth), part.Count, add: true);
+                if (dv != 0) context.Multiply(columns, width, rows, probabilities with { Transposed = true }, dResults, Sum(dValues, run.ValueIndex, width), part.Count, add: true);
+                if (dk != 0) context.Multiply(columns, depth, rows, dScores with { Transposed = true }, queries, Sum(dKeys, run.KeyIndex, depth), part.Count, add: true);
                 if (dq == 0) continue;
                 context.Multiply(rows, depth, columns, dScores, keys, new(dQueries, ElementType.Float, depth, rows * depth), part.Count);
                 run.Place(dQueries, dq, g.Q, g.QAt, part, first, rows);
             }
 
             // The sums of this part's keys or values: one matrix of [columns, wide] for each place.
-            CudaOperand Sum(nint sums, long[] places, long[] at, long wide)
+            CudaOperand Sum(nint sums, long[] index, long wide)
             {
-                long Index(int n) => Array.IndexOf(places, at[n]) * columns * wide;
-                long from = Index(run.Order[part.Order]), next = part.Count > 1 ? Index(run.Order[part.Order + 1]) - from : 0;
+                long from = index[run.Order[part.Order]] * columns * wide, next = part.Count > 1 ? (index[run.Order[part.Order + 1]] * columns * wide) - from : 0;
                 return new(sums + (nint)(from * sizeof(float)), ElementType.Float, wide, next);
             }
         }

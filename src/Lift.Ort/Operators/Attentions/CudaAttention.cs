@@ -39,6 +39,7 @@ internal sealed unsafe class CudaAttention
         Rows = Math.Max(1, Math.Min(geometry.Q.Rows, room));
         Most = (int)Math.Clamp(room / Rows, 1, Math.Max(1, geometry.Count));
         (KeyAt, ValueAt) = ([.. geometry.KAt.Distinct()], [.. geometry.VAt.Distinct()]);
+        (KeyIndex, ValueIndex) = (Indices(geometry.KAt, KeyAt), Indices(geometry.VAt, ValueAt));
         foreach (long[] table in new[] { [.. Order.Select(n => (long)n)], KeyAt, ValueAt, bias?.At ?? [], keep?.At ?? [], mask?.At ?? [] }) Table(table);
         foreach (var (operand, at) in new[] { (geometry.Q, geometry.QAt), (geometry.K, geometry.KAt), (geometry.V, geometry.VAt), (geometry.Y, geometry.YAt) })
         {
@@ -74,6 +75,11 @@ internal sealed unsafe class CudaAttention
     public long[] KeyAt { get; }
 
     public long[] ValueAt { get; }
+
+    /// <summary>For each matrix of q the number of its keys in <see cref="KeyAt"/>.</summary>
+    public long[] KeyIndex { get; }
+
+    public long[] ValueIndex { get; }
 
     /// <summary>Scores of a piece.</summary>
     public long Piece => Most * Rows * Geometry.K.Rows;
@@ -148,12 +154,18 @@ internal sealed unsafe class CudaAttention
 
     private Mask Masked(AttentionMask? of, nint address) => of is null ? default : new(address, AddressOf(of.At), of.RowStride, of.ColumnStride);
 
+    private static long[] Indices(long[] all, long[] distinct)
+    {
+        Dictionary<long, int> index = distinct.Index().ToDictionary(d => d.Item, d => d.Index);
+        return Array.ConvertAll(all, at => (long)index[at]);
+    }
+
     private void Table(long[] values) => tables.Add((values, tables.Sum(t => (long)t.Values.Length)));
 
     /// <summary>Rows of matrices, as long as all their offsets go on evenly and working memory holds them.</summary>
     private IEnumerable<AttentionRun> Divide()
     {
-        long[][] offsets = [Geometry.QAt, Geometry.KAt, Geometry.VAt, Geometry.YAt, [.. Geometry.KAt.Select(k => (long)Array.IndexOf(KeyAt, k))], [.. Geometry.VAt.Select(v => (long)Array.IndexOf(ValueAt, v))], [.. Enumerable.Range(0, (int)Geometry.Count).Select(n => (long)n)]];
+        long[][] offsets = [Geometry.QAt, Geometry.KAt, Geometry.VAt, Geometry.YAt, KeyIndex, ValueIndex];
         for (int start = 0, count; start < Order.Length; start += count)
         {
             for (count = 1; count < Most && start + count < Order.Length && Follows(start, count); count++)
