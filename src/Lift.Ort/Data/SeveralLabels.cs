@@ -60,6 +60,7 @@ internal sealed class SeveralLabels
     {
         bool There(string field) => row.Json.TryGetProperty(field, out _); // an empty one too
         if (column.Field is { } named) return Array.Find(named.Split(','), f => !There(f.Trim())) is not { } absent ? named : throw row.Error($"there is no field '{absent}' (fields: {row.Fields}), which the {column.Output} output is scored against.");
+        if (column.Kind is LabelKind.NextTokens or LabelKind.Sequence) return ""; // the row's own text, as where it is the only label
         string bare = column.Output.Replace("logits", "").Replace("output", "").Trim('_', '.', '-', '/');
         string[] candidates = [column.Output, column.Input, bare, $"label_{bare}", $"{bare}_label", $"labels_{bare}", $"{bare}_labels", $"target_{bare}", $"{bare}_target"];
         return Array.Find(candidates, c => c.Length > 0 && There(c)) ?? throw row.Error($"there is no label for the output '{column.Output}' (fields: {row.Fields}); add a field '{(bare.Length > 0 ? bare : column.Output)}', or name the field when the model is prepared: --loss NAME:{column.Output}=FIELD.");
@@ -72,7 +73,7 @@ internal sealed class SeveralLabels
             Several = [],
             OtherLabels = Names(fields),
             Kind = column.Kind,
-            LabelField = field,
+            LabelField = field.Length > 0 ? field : null,
             LabelRange = column.Range,
             Shifted = column.Kind == LabelKind.NextTokens,
             VocabularySize = column.Kind == LabelKind.NextTokens ? column.Classes : null,

@@ -91,6 +91,26 @@ public sealed class SeveralRowsTests
     }
 
     [TestMethod]
+    public void A_text_is_its_own_label_beside_a_number()
+    {
+        GraphValue[] inputs = [Whole("input_ids"), Whole("attention_mask"), new("labels_logits", new(ElementType.Int64, new("batch", "sequence"))), new("labels_value", new(ElementType.Float, new("batch", 1)))];
+        Batch batch = Read("""{"prompt":"a","completion":"b","value":3}""", inputs, new()
+        {
+            Shifted = true,
+            Several = [new("labels_logits", null, "logits", LabelKind.NextTokens), new("labels_value", null, "value", LabelKind.Values)],
+        });
+        CollectionAssert.AreEqual(new long[] { 256, 97, 98, 257 }, batch.Values["input_ids"].ToLongs());
+        CollectionAssert.AreEqual(new long[] { -100, -100, 98, 257 }, batch.Values["labels_logits"].ToLongs());
+        CollectionAssert.AreEqual(new float[] { 3 }, batch.Values["labels_value"].ToFloats());
+
+        GraphValue[] twoTexts = [Whole("input_ids"), new("decoder_input_ids", new(ElementType.Int64, new("batch", "target"))), new("labels_logits", new(ElementType.Int64, new("batch", "target"))), new("labels_kind", new(ElementType.Int64, new("batch")))];
+        batch = Read("""{"source":"a","target":"b","kind":1}""", twoTexts, new() { Shifted = false, Several = [new("labels_logits", null, "logits", LabelKind.Sequence), new("labels_kind", null, "kind", LabelKind.Classes) { Classes = 2 }] });
+        CollectionAssert.AreEqual(new long[] { 256, 98, 257 }, batch.Values["labels_logits"].ToLongs());
+        CollectionAssert.AreEqual(new long[] { 258, 256, 98 }, batch.Values["decoder_input_ids"].ToLongs());
+        CollectionAssert.AreEqual(new long[] { 1 }, batch.Values["labels_kind"].ToLongs());
+    }
+
+    [TestMethod]
     public void An_empty_label_is_not_counted_where_the_loss_can_leave_it_out()
     {
         GraphValue[] inputs = [new("x", new(ElementType.Float, new("batch", 1))), new("labels_kind", new(ElementType.Int64, new("batch"))), new("labels_tags", new(ElementType.Float, new("batch", 2))), new("labels_price", new(ElementType.Float, new("batch", 1)))];

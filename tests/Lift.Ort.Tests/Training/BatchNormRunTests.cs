@@ -1,10 +1,12 @@
 using System.Text.Json.Nodes;
 using Lift.Ort.Artifacts;
 using Lift.Ort.Data;
+using Lift.Ort.Devices;
 using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
 using Lift.Ort.Sparse;
 using Lift.Ort.Tests.Cli;
+using Lift.Ort.Tests.Devices;
 using Lift.Ort.Training;
 
 namespace Lift.Ort.Tests.Training;
@@ -28,10 +30,10 @@ public sealed class BatchNormRunTests
         return new RunSettings(temp["prepared"], Stored("rows.jsonl"), "none", null, new DataOptions { Batch = 4, Shuffle = false }, options);
     }
 
-    private static string Train(TempFolder temp, string name, RunSettings settings, int stopAfter = 0)
+    private static string Train(TempFolder temp, string name, RunSettings settings, int stopAfter = 0, IDevice? on = null)
     {
         using var stop = new CancellationTokenSource();
-        using TrainingRun run = TrainingRun.Start(temp[name], settings, TinyRun.Device);
+        using TrainingRun run = TrainingRun.Start(temp[name], settings, on ?? TinyRun.Device);
         run.Trainer.Happened += what =>
         {
             if (what is StepDone { Step: var step } && step == stopAfter) stop.Cancel();
@@ -70,6 +72,17 @@ public sealed class BatchNormRunTests
             double loss = (double)LiftRun.Here("evaluate", temp["exported.onnx"], "--data", Stored("rows.jsonl"), "--run", run).Good().Json["loss"]!;
             Assert.AreEqual((double)recorded["evaluated"]!, loss, 1e-4, "the exported model, with its running statistics");
         }
+    }
+
+    [TestMethod, AllDevices]
+    public void Every_device_renews_them_alike(string name)
+    {
+        using TempFolder temp = TestFiles.Temp();
+        using IDevice device = TestDevice.Open(name);
+        string run = Train(temp, "run", Prepare(temp, Options(2)), on: device);
+        Dictionary<string, float[]> weights = Weights(temp, run);
+        foreach (var (statistic, values) in JsonNode.Parse(File.ReadAllText(Stored("steps.json")))![1]!["steps"]![2]!["statistics"]!.AsObject())
+            foreach (var (wanted, value) in values!.AsArray().Zip(weights[statistic])) Assert.AreEqual((double)wanted!, value, 1e-3, statistic);
     }
 
     [TestMethod]

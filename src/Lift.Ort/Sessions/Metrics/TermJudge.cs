@@ -53,7 +53,7 @@ internal sealed class TermJudge(IReadOnlyList<ScoredTerm> terms, Func<ScoredTerm
     private static double Count(Batch batch, ScoredTerm term)
     {
         if (term.Labels is null || term.Loss == "ctc") return batch.Examples; // means over rows
-        if (term.Form.Kind == LabelKind.NextTokens) return batch.LabelTokens;
+        if (term.Form.Kind == LabelKind.NextTokens && batch.Labels.Dims is [_, var length]) return batch.Labels.ToLongs().Index().Count(l => l.Index % length > 0 && l.Item != Losses.Ignore); // the first is never asked for
         return batch.Labels.Type.IsFloat() ? term.Loss == "bce" ? batch.Labels.ToFloats().Count(l => l != Losses.Ignore) : batch.Labels.Count : batch.Labels.ToLongs().Count(l => l != Losses.Ignore);
     }
 }
