@@ -30,7 +30,6 @@ internal static class Refusals
         ["com.microsoft.QOrderedMatMul"] = Ordered,
         ["com.microsoft.QuantizeWithOrder"] = Ordered,
         ["com.microsoft.DequantizeWithOrder"] = Ordered,
-        ["com.microsoft.QMoE"] = Bytes,
         ["com.microsoft.MatMulFpQ4"] = Bytes,
         ["com.microsoft.DequantizeBFP"] = Bytes,
         ["com.microsoft.QuantizeBFP"] = Bytes,

@@ -39,6 +39,9 @@ internal static class SupportTable
 
             - *rule*: the gradient is appended to the graph. *lowered*: the operator is written out in operators with a rule first; the exported model keeps it.
             - CPU: which of ONNX Runtime's training operators the gradient needs beside standard ones; each has a kernel here. CUDA: *yes* where each of them has a CUDA kernel too (standard operators are ONNX Runtime's); what of it ran on a GPU the README says.
+            - Quantized operators: weights, scales and zero points are frozen; the gradient passes to inputs and biases. Rounding counts as the identity (straight-through estimate), and what was clipped gets no
+              gradient. QLinear operators are written out as the float operator between DequantizeLinear and QuantizeLinear; their outputs differ from ONNX Runtime's kernels by one step of the output's scale at most.
+              `lift prepare --dequantize` makes their matrices float.
             - Tested: *differences*: central differences of the operator itself in ONNX Runtime, in float32 and, where there is a kernel, float64; again with random sizes, scalars and axes counted from the end where the operator takes them; with symbols for dimensions, with an empty batch and in the other opsets that have the form, the gradient is the same; graphs of 16 bits and of float64 mix no types; a NaN in dy reaches what depends on it and nothing else (`SpecialNumbersTests` lists the rules where it spreads), and special numbers, kinks and ties give PyTorch's gradients. Packed and integer operands (quantized weights) keep their numbers there, and a symbolic kernel size of Conv is refused. *forward*: the lowering against ONNX Runtime's kernel of the operator or a plain computation.
 
             | operator | domain | opsets with a form of their own | gradient | CPU | CUDA | tested |

@@ -96,6 +96,47 @@ internal static partial class LoweringCases
         new("broadcast", [B([2, 1, 3], true, false, true, false, false, true), U8([2, 4, 3]), S(0.03f), S((byte)120), U8([4, 1], 2), S(0.06f), S((byte)7), S(0.05f), S((byte)100)]),
     ];
 
+    /// <summary>Five tokens of width 32, four experts with a middle of 16.</summary>
+    private static GradientCase[] Mixtures8()
+    {
+        GradientCase Case(string note, long bits, string activation, bool bias = false, long block = 0, bool zeros = false)
+        {
+            long gates = activation == "swiglu" ? 2 : 1, pack = 8 / bits, first = block > 0 ? 32 / block : 1, second = block > 0 ? Math.Max(1, 16 / block) : 1;
+            Tensor Scale(long rows, long blocks, int seed) => F(block > 0 ? [4, rows, blocks] : [4, rows], 0.003f, 0.01f, seed);
+            Tensor Point(long rows, long blocks, int seed) => U8(block > 0 ? [4, rows, (blocks + pack - 1) / pack] : [4, (rows + pack - 1) / pack], seed);
+            Tensor?[] inputs =
+            [
+                F([5, 32]), F([5, 4], seed: 2), U8([4, 16 * gates, 32 / pack], 3), Scale(16 * gates, first, 3), bias ? F([4, 16 * gates], seed: 7) : null,
+                U8([4, 32, 16 / pack], 4), Scale(32, second, 4), bias ? F([4, 32], seed: 8) : null, null, null, null, zeros ? Point(16 * gates, first, 5) : null, zeros ? Point(32, second, 6) : null,
+            ];
+            return new(note, [.. inputs.Take(zeros ? 13 : bias ? 8 : 7)], n =>
+            {
+                n.With("k", 2L).With("activation_type", activation).With("expert_weight_bits", bits).With("normalize_routing_weights", 1L);
+                if (block > 0) n.With("block_size", block);
+                if (gates > 1) n.With("swiglu_fusion", 1L).With("activation_alpha", 1.702f).With("activation_beta", 1f);
+            })
+            { Vary = [0], Step = 1e-3f, Tolerance = 1e-3f, Known = [(2, 0), (2, 1), (2, 2), (3, 0), (3, 1), (3, 2), (5, 0), (5, 1), (5, 2), (6, 0), (6, 1), (6, 2)] };
+        }
+        return
+        [
+            Case("8 bits, silu", 8, "silu"), Case("4 bits, swiglu, bias", 4, "swiglu", bias: true), Case("4 bits in blocks", 4, "swiglu", block: 16), Case("8 bits in blocks, zero points", 8, "swiglu", block: 16, zeros: true),
+        ];
+    }
+
+    /// <summary>Three steps of width 5, four hidden numbers; the kernel's rounding of x and h shows in the tolerance.</summary>
+    private static GradientCase[] Recurrent8()
+    {
+        GradientCase Case(string note, long directions, bool columns)
+        {
+            Tensor Scale(int seed) => F(columns ? [directions, 16] : [directions], 0.003f, 0.006f, seed);
+            Tensor Point() => columns ? Tensor.From<sbyte>("z", new sbyte[directions * 16], directions, 16) : Tensor.From<sbyte>("z", new sbyte[directions], directions);
+            return new(note, [F([3, 2, 5]), I8([directions, 5, 16], 2), I8([directions, 4, 16], 3), F([directions, 32], -0.3f, 0.3f, 4), null, null, null, null, Scale(5), Point(), Scale(6), Point()],
+                n => n.With("hidden_size", 4L).With("direction", directions == 2 ? "bidirectional" : "forward"), 3)
+            { Vary = [0, 3], Tolerance = 0.02f, Known = [(0, 2), (1, 0), (1, 1), (1, 2), (2, 0), (2, 1), (2, 2), (3, 0), (3, 1), (8, 0), (8, 1), (10, 0), (10, 1)] };
+        }
+        return [Case("one direction", 1, false), Case("both directions, a scale per column", 2, true)];
+    }
+
     private static GradientCase[] Attention8()
     {
         GradientCase Case(string note, Tensor? mask, Action<Node> attributes) => new(note, [U8([2, 3, 8]), I8([8, 24], 2), F([24]), S(0.01f), S(0.008f), mask, S((byte)128), S((sbyte)0)], n => attributes(n.With("num_heads", 2L)))

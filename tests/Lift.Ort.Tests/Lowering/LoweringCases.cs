@@ -24,6 +24,8 @@ internal static partial class LoweringCases
         ["com.microsoft.QLinearGlobalAveragePool"] = Frozen(Pools8(global: true)),
         ["com.microsoft.QLinearConcat"] = Frozen(Joins8()),
         ["com.microsoft.QLinearWhere"] = Frozen(Choices8()),
+        ["com.microsoft.DynamicQuantizeLSTM"] = Frozen(Recurrent8()),
+        ["com.microsoft.QMoE"] = Frozen(Mixtures8()),
         ["com.microsoft.QAttention"] = Frozen(Attention8()),
         ["com.microsoft.QEmbedLayerNormalization"] = Frozen(Embedding8()),
         ["com.microsoft.GroupQueryAttention"] = GroupQuery(),

@@ -8,7 +8,7 @@ internal static class Elementwise
         "Round", "Selu", "Shrink", "Sigmoid", "Sign", "Sin", "Sinh", "Softmax", "Softplus", "Softsign", "Sqrt", "Swish", "Tan", "Tanh",
         "ThresholdedRelu", "CumSum", "Clip", "PRelu", "Trilu", "LRN", "InstanceNormalization", "GroupNormalization", "MeanVarianceNormalization",
         "ReverseSequence", "com.microsoft.Gelu", "com.microsoft.FastGelu", "com.microsoft.QuickGelu", "com.microsoft.BiasGelu", "com.microsoft.Trilu",
-        "com.microsoft.BiasSoftmax", "com.microsoft.BiasAdd", "com.microsoft.MoE")]
+        "com.microsoft.BiasSoftmax", "com.microsoft.BiasAdd", "com.microsoft.MoE", "com.microsoft.QMoE")]
     static void LikeFirst(Inferred n) => n.Y(n.X(0));
 
     [Infers("Identity")]

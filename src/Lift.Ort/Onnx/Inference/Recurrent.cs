@@ -3,7 +3,7 @@ namespace Lift.Ort.Onnx.Inference;
 /// <summary>Recurrent layers: X [steps, batch, input] (layout 0) or [batch, steps, input] (layout 1).</summary>
 internal static class Recurrent
 {
-    [Infers("LSTM", "GRU", "RNN")]
+    [Infers("LSTM", "GRU", "RNN", "com.microsoft.DynamicQuantizeLSTM")]
     static void Layer(Inferred n)
     {
         bool batchFirst = n.Node.Int("layout") != 0;
