@@ -62,7 +62,8 @@ internal static class EdgeCases
             Give("Max", new GradientCase("equals, opset 12", [F([2, 3]), F([2, 3], seed: 2)], Opset: 12), new("one", [F([3])]), new("five", [F([3]), F([3], -1.4f, 1.6f, 2), F([3], -1.3f, 1.7f, 3), F([3], -1.2f, 1.8f, 4), F([3], -1.1f, 1.9f, 5)]));
             Give("CumSum", new GradientCase("opset 11", [F([2, 3]), S(1L)], Opset: 11) { Vary = [0] }, new("int32 axis", [F([2, 3]), Tensor.Scalar("s", -2)]) { Vary = [0] });
             Give("LayerNormalization", new GradientCase("a scale and bias for each example", [F([2, 3, 5]), F([2, 1, 5], 0.5f, 1.5f), F([2, 1, 5])]), new("a scale for all", [F([2, 4], -1.2f, 1.5f, 3), F([1], 0.5f, 1.5f)]));
-            Give("SimplifiedLayerNormalization", new GradientCase("a scale for each example", [F([2, 3, 5]), F([2, 1, 5], 0.5f, 1.5f)]));
+            Give("LayerNormalization", new GradientCase("statistics are used too", [F([3, 5]), F([5], 0.5f, 1.5f), F([5])], Outputs: 3), new("statistics of two axes", [F([2, 3, 4]), F([3, 4], 0.5f, 1.5f)], n => n.With("axis", 1L), Outputs: 3));
+            Give("SimplifiedLayerNormalization", new GradientCase("the statistic is used too", [F([3, 5]), F([5], 0.5f, 1.5f)], Outputs: 2), new GradientCase("a scale for each example", [F([2, 3, 5]), F([2, 1, 5], 0.5f, 1.5f)]));
             return cases.ToDictionary(c => c.Key, c => c.Value.ToArray());
         }
     }

@@ -22,12 +22,12 @@ internal static class Normalizations
         if (axis == rank - 1 && IsRow(scale, x) && (!b.HasX(2) || IsRow(b.X(2), x)))
         {
             Var[] d = b.Graph.AddMany("LayerNormalizationGrad", 3, [b.Dy, x, scale, mean, inverse], n => n.With("axis", -1L), "com.microsoft");
-            return [b.Like(d[0], x), b.Like(d[1], scale), b.HasX(2) ? b.Like(d[2], b.X(2)) : null];
+            return [ThroughStatistics(b, b.Like(d[0], x), [axis], 1, 2), b.Like(d[1], scale), b.HasX(2) ? b.Like(d[2], b.X(2)) : null];
         }
         long[] inner = [.. Enumerable.Range(axis, rank - axis)];
         Var normalised = (x - mean) * inverse, ds = b.Dy * scale;
         Var dx = inverse * (ds - ds.ReduceMean(inner) - normalised * (ds * normalised).ReduceMean(inner));
-        return [dx, Broadcasting.SumTo(b.Dy * normalised, scale), b.HasX(2) ? Broadcasting.SumTo(b.Dy, b.X(2)) : null];
+        return [ThroughStatistics(b, dx, inner, 1, 2), Broadcasting.SumTo(b.Dy * normalised, scale), b.HasX(2) ? Broadcasting.SumTo(b.Dy, b.X(2)) : null];
     }
 
     /// <summary>y = x r s, r = 1/√(mean x² + ε) over the last axes ⇒ SimplifiedLayerNormalizationGrad(dy, x, s, r)</summary>
@@ -39,10 +39,22 @@ internal static class Normalizations
         {
             Var x = b.X(), inverse = b.Out(1).Cast(x.Element), normalised = x * inverse, ds = b.Dy * b.X(1);
             long[] inner = [.. Enumerable.Range(axis, rank - axis)];
-            return [inverse * (ds - normalised * (ds * normalised).ReduceMean(inner)), Broadcasting.SumTo(b.Dy * normalised, b.X(1))];
+            return [ThroughStatistics(b, inverse * (ds - normalised * (ds * normalised).ReduceMean(inner)), inner, -1, 1), Broadcasting.SumTo(b.Dy * normalised, b.X(1))];
         }
         Var[] d = b.Graph.AddMany("SimplifiedLayerNormalizationGrad", 2, [b.Dy, b.X(), b.X(1), b.Out(1).Cast(b.X().Element)], n => n.With("axis", -1L), "com.microsoft");
-        return [b.Like(d[0], b.X()), b.Like(d[1], b.X(1))];
+        return [ThroughStatistics(b, b.Like(d[0], b.X()), [axis], -1, 1), b.Like(d[1], b.X(1))];
+    }
+
+    /// <summary>dx, and what comes through the outputs that say μ and r = 1/σ over n elements: dμ / n − dr · r³ (x − μ) / n</summary>
+    private static Var ThroughStatistics(Backward b, Var dx, long[] axes, int mean, int inverse)
+    {
+        Var x = b.X();
+        if (b.DyOf(inverse) is null && (mean < 0 || b.DyOf(mean) is null)) return dx;
+        Var count = b.Graph.Add("ReduceProd", [b.Dims(x).Gather(b.Graph.Longs(axes))], n => n.With("keepdims", 0L)).Cast(x.Element);
+        if (mean >= 0 && b.DyOf(mean) is { } dMean) dx += dMean.Cast(x.Element) / count;
+        if (b.DyOf(inverse) is not { } dInverse) return dx;
+        Var r = b.Out(inverse).Cast(x.Element), centred = mean >= 0 ? x - b.Out(mean).Cast(x.Element) : x;
+        return dx - dInverse.Cast(x.Element) * r * r * r * centred / count;
     }
 
     /// <summary>True unless a scale or bias is certainly more or less than one entry per element of a row: one per example (adaptive normalisation), or one for all.</summary>
