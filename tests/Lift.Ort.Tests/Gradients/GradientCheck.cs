@@ -129,7 +129,7 @@ internal static class GradientCheck
             if (n == 0 && weigh is not null) count.Cast(ElementType.Float).Identity(Size);
             if (y.Element.IsFloat()) weight = weight.Cast(y.Element);
             return (flat * weight).ReduceSum([0], keepDims: false);
-        }).Aggregate((a, b) => a + b);
+        }).Aggregate((a, b) => a + (a.Element == ElementType.Undefined || b.Element == ElementType.Undefined ? b : b.Cast(a.Element)));
         return (graph, loss.Identity(Wide).Cast(ElementType.Float).Name);
     }
 

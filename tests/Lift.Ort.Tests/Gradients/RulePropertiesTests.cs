@@ -68,7 +68,7 @@ public sealed class RulePropertiesTests
     public void Gradient_matches_finite_differences_in_float64(string op)
     {
         if (rounding.Contains(op)) return;
-        foreach (GradientCase c in GradientCases.Table[op])
+        foreach (GradientCase c in GradientCases.Table[op].Where(c => c.Outputs == 1 || !op.EndsWith("LayerNormalization", StringComparison.Ordinal))) // whose statistics are float32
         {
             if (!GradientCheck.RunDouble(op, c)) Assert.Inconclusive($"ONNX Runtime has no float64 kernel on the processor for {op} ({c.Note})");
         }
