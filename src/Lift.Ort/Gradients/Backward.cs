@@ -1,3 +1,4 @@
+using Lift.Ort.Lowering.ControlFlow;
 using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Gradients;
@@ -43,7 +44,7 @@ internal sealed class Backward(Graph graph, Node node, IReadOnlyList<Var?> dys, 
     public bool Needs(int index) => HasX(index) && needs(node.Inputs[index]);
 
     /// <summary>The rank of a value that a rule cannot do without.</summary>
-    public int RankOf(Var value) => value.Rank ?? throw Refuse($"the rank of '{value.Name}' could not be inferred");
+    public int RankOf(Var value) => value.Rank ?? throw Refuse($"the rank of '{value.Name}' could not be inferred{OpenDims.Undecided(graph, value.Name)}");
 
     /// <summary>The axis attribute, counted from the front.</summary>
     public int Axis(int rank, int otherwise)

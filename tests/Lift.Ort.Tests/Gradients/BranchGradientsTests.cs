@@ -94,6 +94,23 @@ public sealed class BranchGradientsTests
         Assert.IsLessThan(theirs.GetProperty("before").GetDouble(), theirs.GetProperty("after").GetDouble());
     }
 
+    /// <summary>torch.jit's squeeze of a dimension whose size it does not know.</summary>
+    [TestMethod]
+    public void Branches_of_different_rank_ask_for_the_size_that_decides()
+    {
+        var model = new SampleModel().Input("x", Float, "n", 3, 4).Output("y", Float).Constant("one", 1L).Constant("front", 0L, 1).Constant("first", 0L);
+        model.Float("w", [4, 4], i => i * 0.1f);
+        model.Node("MatMul", ["x", "w"], ["h"]).Node("Shape", ["h"], ["s"]).Node("Gather", ["s", "first"], ["d"]).Node("Equal", ["d", "one"], ["c"]);
+        model.Node("If", ["c"], ["q"], Branch("then_branch", g => g.Node("Squeeze", ["h", "front"], ["a"]).Output("a", Float)), Branch("else_branch", g => g.Node("Identity", ["h"], ["b"]).Output("b", Float)));
+        model.Node("MatMul", ["q", "w"], ["y"]);
+        foreach (var value in model.Graph.Node.Where(n => n.OpType == "If").SelectMany(n => n.Attribute).SelectMany(a => a.G.Output)) value.Type.TensorType.Shape = null;
+        using TempFolder temp = TestFiles.Temp();
+        model.Save(temp["m.onnx"]);
+        StringAssert.Contains(LiftRun.Here("prepare", temp["m.onnx"], "-o", temp["p"], "--loss", "mse", "--train", "w").Refused(), "chooses between forms of it by 'c', which depends on the size of 'n' (give it with --dim n=SIZE)");
+        LiftRun.Here("prepare", temp["m.onnx"], "-o", temp["p"], "--loss", "mse", "--train", "w", "--dim", "n=2").Good();
+        LiftRun.Here("prepare", temp["m.onnx"], "-o", temp["q"], "--loss", "mse", "--train", "w", "--dim", "n=1").Good();
+    }
+
     [TestMethod]
     public void The_command_trains_and_exports_it()
     {

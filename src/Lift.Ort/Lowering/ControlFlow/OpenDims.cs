@@ -14,6 +14,18 @@ internal static class OpenDims
             : "depends on the run";
     }
 
+    /// <summary>Where a value comes from an If whose branches give it different ranks, a clause that names it and the way out; "" elsewhere.</summary>
+    public static string Undecided(Graph graph, string value)
+    {
+        var seen = new HashSet<string> { value };
+        foreach (Node node in graph.Nodes.AsEnumerable().Reverse().Where(n => n.Outputs.Any(seen.Contains)))
+        {
+            if (node.Operator == "If" && node.Outputs.Any(o => seen.Contains(o) && graph.TypeOf(o).Rank is null)) return $": {node} chooses between forms of it by '{node.Input(0)}', which {WayOut(graph, node.Input(0))}";
+            seen.UnionWith(node.Inputs);
+        }
+        return "";
+    }
+
     /// <summary>The symbols of all open dimensions that a value is computed from; null where it depends on data.</summary>
     private static HashSet<string>? Of(Graph graph, string value)
     {
