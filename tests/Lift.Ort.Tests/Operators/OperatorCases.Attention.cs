@@ -17,6 +17,8 @@ internal static partial class OperatorCases
 
         public float Fill { get; init; } = float.NegativeInfinity;
 
+        public float Floor { get; init; } = float.NegativeInfinity;
+
         public bool Guard { get; init; }
 
         public long[]? QOrder { get; init; }
@@ -34,6 +36,7 @@ internal static partial class OperatorCases
                 List<(string, object)> list = [("scale", Scale)];
                 if (Softcap > 0) list.Add(("softcap", Softcap));
                 if (Keep is not null) list.Add(("fill", Fill));
+                if (float.IsFinite(Floor)) list.Add(("floor", Floor));
                 if (Guard) list.Add(("guard", 1));
                 foreach (var (name, order) in new[] { ("q_order", QOrder), ("k_order", KOrder), ("v_order", VOrder), ("y_order", YOrder) })
                     if (order is not null) list.Add((name, order));
@@ -67,6 +70,7 @@ internal static partial class OperatorCases
         yield return new([6, 2, 4, 4], [6, 2, 4, 4], [6, 2, 4, 4]) { Bias = Grid.Normal(77, 1, 2, 4, 4), Mask = Kept(78, 1, 3, 1, 4, 4).Map(v => -100 * v) }; // windows: 2 images of 3
         yield return new([2, 2, 6, 4], [2, 2, 6, 4], [2, 2, 6, 4]) { Softcap = 2, Mask = Causal(6, 6, double.NegativeInfinity) };
         yield return new([1, 2, 3, 4], [1, 2, 5, 4], [1, 2, 5, 4]) { Keep = new Grid([3, 5], [0, 0, 0, 0, 0, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1]), Guard = true };
+        yield return new([1, 2, 3, 4], [1, 2, 5, 4], [1, 2, 5, 4]) { Mask = new Grid([3, 5], [.. Enumerable.Repeat((double)float.MinValue, 5), .. Enumerable.Repeat(double.NegativeInfinity, 5), 0, float.MinValue, 0, 0, double.NegativeInfinity]), Floor = float.MinValue };
         yield return new([2, 3, 5, 4], [2, 3, 6, 4], [2, 3, 6, 8]) { QOrder = [0, 2, 1, 3], KOrder = [0, 2, 1, 3], VOrder = [0, 2, 1, 3], YOrder = [0, 2, 1, 3] };
         yield return new([2, 3, 5, 4], [2, 3, 6, 4], [2, 3, 6, 8]) { QOrder = [0, 1, 3, 2], KOrder = [0, 1, 3, 2], VOrder = [1, 0, 3, 2], YOrder = [0, 1, 3, 2] };
         yield return new([4, 5, 4], [4, 6, 4], [4, 6, 4]) { QOrder = [1, 0, 2], KOrder = [1, 2, 0], YOrder = [1, 0, 2] };
@@ -110,7 +114,7 @@ internal static partial class OperatorCases
             long[] Of(Grid x) => [.. row[..^1].Select((c, i) => x.Dims[i] == e.Q[i] ? c : c / (e.Q[i] / x.Dims[i]))];
             long[] kAt = Of(k), vAt = Of(v);
             var s = new double[columns];
-            var tanh = new double[columns];
+            double[] tanh = new double[columns], through = new double[columns];
             for (long j = 0; j < columns; j++)
             {
                 for (long p = 0; p < d; p++) s[j] += e.Scale * q[[.. row, p]] * k[[.. kAt, j, p]];
@@ -118,6 +122,8 @@ internal static partial class OperatorCases
                 if (e.Bias is { } b) s[j] += Broadcast(b, n, matrices, e.Q, row[^1], j);
                 if (e.Keep is { } keep && Broadcast(keep, n, matrices, e.Q, row[^1], j) == 0) s[j] = e.Fill;
                 if (e.Mask is { } m) s[j] = (float)(s[j] + Broadcast(m, n, matrices, e.Q, row[^1], j)) < -1e37 ? (float)Broadcast(m, n, matrices, e.Q, row[^1], j) : s[j] + Broadcast(m, n, matrices, e.Q, row[^1], j);
+                through[j] = s[j] > e.Floor ? 1 : s[j] == e.Floor ? 0.5 : 0;
+                s[j] = Math.Max(s[j], e.Floor);
             }
             double max = s.DefaultIfEmpty(double.NegativeInfinity).Max();
             bool nothing = e.Guard && double.IsNegativeInfinity(max);
@@ -136,7 +142,7 @@ internal static partial class OperatorCases
             for (long j = 0; j < columns; j++)
             {
                 if (e.Keep is { } keep && Broadcast(keep, n, matrices, e.Q, row[^1], j) == 0) continue;
-                double ds = prob[j] * (dp[j] - dot) * e.Scale * (1 - (tanh[j] * tanh[j]));
+                double ds = prob[j] * (dp[j] - dot) * e.Scale * (1 - (tanh[j] * tanh[j])) * through[j];
                 for (long p = 0; p < d; p++)
                 {
                     dq[[.. row, p]] += ds * k[[.. kAt, j, p]];

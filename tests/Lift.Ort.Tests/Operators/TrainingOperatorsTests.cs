@@ -62,4 +62,25 @@ public class TrainingOperatorsTests
         for (int i = 0; i < 2; i++) session.Run(run, ["in0", "in1"], [buffer, gradient], ["out0"]).Dispose();
         CollectionAssert.AreEqual(new float[] { 21, 42, 63 }, sum);
     }
+
+    [TestMethod]
+    [DataRow("Attention")]
+    [DataRow("AttentionGrad")]
+    public void One_thread_and_three_give_the_same_bits(string op)
+    {
+        OperatorCase c = OperatorCases.For(op)[4]; // two batches of three heads, more rows than one block
+        List<double[]> results = [];
+        foreach (int threads in new[] { 1, 3 })
+        {
+            using var options = new SessionOptions { IntraOpNumThreads = threads };
+            TrainingOperators.AddTo(options);
+            using var session = new InferenceSession(Google.Protobuf.MessageExtensions.ToByteArray(c.Node.Model(c.Inputs)), options);
+            using var run = new RunOptions();
+            var named = c.Inputs.Index().Where(i => i.Item is not null).ToDictionary(i => $"in{i.Index}", i => i.Item!.ToOrt());
+            using var outputs = session.Run(run, named, [.. session.OutputMetadata.Keys]);
+            results.Add([.. outputs.SelectMany(o => TestTensor.From(o).Values)]);
+            foreach (OrtValue value in named.Values) value.Dispose();
+        }
+        CollectionAssert.AreEqual(results[0], results[1]);
+    }
 }
