@@ -244,6 +244,7 @@ internal static class InferenceCases
         new("com.microsoft.EmbedLayerNormalization", [new(ElementType.Int32, [2, 3]), null, F(9, 8), F(5, 8), null, F(8), F(8)], null, 3, ["float[2, 3, 8]", "int32[2]", "float[2, 3, 8]"]),
         new("com.microsoft.DynamicQuantizeLSTM", [F(3, 2, 5), U8(1, 5, 16), U8(1, 4, 16), null, null, null, null, null, F(1), U8(1), F(1), U8(1)], n => n.With("hidden_size", 4L), 3, ["float[3, 1, 2, 4]", "float[1, 2, 4]", "float[1, 2, 4]"]),
         new("com.microsoft.QMoE", [F(6, 8), F(6, 4), U8(4, 16, 4), F(4, 16), null, U8(4, 8, 8), F(4, 8)], n => n.With("k", 2L), 1, ["float[6, 8]"]),
+        new("TensorScatter", [F(2, 3, 8, 4), F(2, 3, 2, 4), I(2)], null, 1, ["float[2, 3, 8, 4]"], 24),
         new("QLinearMatMul", [U8(2, 3, 4), F(), U8(), U8(4, 5), F(), U8(), F(), U8()], null, 1, ["uint8[2, 3, 5]"]),
         new("com.microsoft.QGemm", [U8(3, 4), F(), U8(), U8(5, 4), F(), U8(), null, F(), U8()], n => n.With("transB", 1L), 1, ["uint8[3, 5]"]),
         new("com.microsoft.QGemm", [U8(3, 4), F(), U8(), U8(4, 5), F(), U8()], null, 1, ["float[3, 5]"]),
