@@ -33,7 +33,6 @@ internal static class Refusals
         ["com.microsoft.MatMulFpQ4"] = Bytes,
         ["com.microsoft.DequantizeBFP"] = Bytes,
         ["com.microsoft.QuantizeBFP"] = Bytes,
-        ["com.microsoft.DynamicQuantizeLSTM"] = Bytes,
         ["com.microsoft.GemmFloat8"] = Bytes,
         ["com.microsoft.NhwcMaxPool"] = Bytes,
         ["com.microsoft.MatMulInteger16"] = Bytes,
