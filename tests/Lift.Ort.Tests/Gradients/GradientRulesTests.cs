@@ -1,4 +1,5 @@
 using Lift.Ort.Gradients;
+using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Tests.Gradients;
 
@@ -12,6 +13,20 @@ public sealed class GradientRulesTests
     {
         if (!GradientCases.Table.TryGetValue(op, out var cases)) Assert.Fail($"The gradient rule of {op} has no case in GradientCases.");
         foreach (GradientCase c in cases!) GradientCheck.Run(op, c);
+    }
+
+    /// <summary>Found by fuzzing: its picking matrix would have overflowed.</summary>
+    [TestMethod]
+    [DataRow(long.MaxValue, 2)]
+    [DataRow(1L << 40, 1L << 40)]
+    [DataRow(0, 3)]
+    [DataRow(-1, -4)]
+    public void Windows_of_no_size_are_refused(long height, long width)
+    {
+        var (graph, loss) = GradientCheck.Forward("Col2Im", GradientCases.Table["Col2Im"][0]);
+        Node node = graph.Nodes.Single(n => n.Operator == "Col2Im");
+        graph.Initializers[node.Inputs[2]] = Tensor.From(node.Inputs[2], [height, width], 2);
+        StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => BackwardPass.Run(graph, loss, ["x0"])).Message, $"its block_shape [{height}, {width}] is no window");
     }
 
     [TestMethod]

@@ -5,6 +5,9 @@ namespace Lift.Ort.Gradients.Rules;
 /// <summary>Rules of operators that read an image at other places along its axes: linear in the image, so the gradient is the transposed map.</summary>
 internal static class Resampling
 {
+    /// <summary>Elements of a Col2Im window at most: its gradient convolves with their square.</summary>
+    private const int MaxWindow = 4096;
+
     /// <summary>
     /// y = x resampled along each axis by a matrix M: yᵢ = Σⱼ Mⱼᵢ xⱼ ⇒ dx = dy · Mᵀ along each axis. Row j of M is the node itself, run on the j-th unit vector, so every
     /// mode, coordinate transformation, antialias and policy is the forward's own. Whole-numbered nearest upsampling is a mean over blocks, times their size.
@@ -45,13 +48,25 @@ internal static class Resampling
         return [b.Like(dy.Reshape(b.Graph.Concat(0, b.DimOf(theta, 0), b.Graph.Add("ReduceProd", [size.Slice(2, long.MaxValue, 0)], n => n.With("keepdims", 1L)), b.Graph.Longs(axes))).Transpose(0, 2, 1).MatMul(padded), theta)];
     }
 
+    /// <summary>Elements of a window; null where there are none, or more than a matrix of their square could be held for.</summary>
+    private static int? Window(long[] kernel)
+    {
+        long count = 1;
+        foreach (long k in kernel)
+        {
+            if (k is < 1 or > MaxWindow) return null;
+            count = Math.Min(count * k, MaxWindow + 1L);
+        }
+        return count <= MaxWindow ? (int)count : null;
+    }
+
     /// <summary>y = columns added into an image ⇒ dx = the patches of dy: a convolution that picks each element of the window</summary>
     [Gradient("Col2Im")]
     public static Var?[] Col2Im(Backward b)
     {
         Var x = b.X(), dy = b.Dy;
         long[] kernel = b.Longs(b.Node.Inputs[2]) ?? throw b.Refuse("its block_shape is not a constant");
-        int count = (int)kernel.Aggregate(1L, (p, k) => p * k);
+        int count = Window(kernel) ?? throw b.Refuse($"its block_shape [{string.Join(", ", kernel)}] is no window of 1 to {MaxWindow} elements");
         float[] pick = [.. Enumerable.Range(0, count * count).Select(i => i / count == i % count ? 1f : 0f)];
         Var single = dy.Reshape(b.Graph.Concat(0, b.Graph.Longs(-1, 1), b.X(1)));
         Var patches = b.Graph.Add("Conv", [single, b.Graph.Constant<float>(pick, [count, 1, .. kernel]).Cast(x.Element)], n =>
