@@ -94,7 +94,10 @@ public static partial class Losses
             Var value = Add(term.Loss, term.Options, graph, scored, labels);
             added.Add(new(term.Loss, names, graph.Inputs.Any(i => i.Name == labels) && form.Labels(scored[0].Type, term.Options) is not null ? labels : null, value.Name)
             {
-                Field = term.Field, Weight = term.Weight, Options = term.Options, Classes = classes,
+                Field = term.Field,
+                Weight = term.Weight,
+                Options = term.Options,
+                Classes = classes,
             });
             Var part = term.Weight == 1 ? value : value * term.Weight;
             sum = sum is null ? part : sum + part;

@@ -19,7 +19,12 @@ public sealed class BatchNormRunTests
 
     private static TrainingOptions Options(int accumulate) => new()
     {
-        Steps = 3, LearningRate = 0.02, Schedule = ScheduleKind.Constant, Warmup = 0, Accumulate = accumulate, Selection = "full",
+        Steps = 3,
+        LearningRate = 0.02,
+        Schedule = ScheduleKind.Constant,
+        Warmup = 0,
+        Accumulate = accumulate,
+        Selection = "full",
         Optimizer = new AdamWOptions { Form = AdamWForm.Torch, WeightDecay = 0, ClipNorm = 0 },
     };
 

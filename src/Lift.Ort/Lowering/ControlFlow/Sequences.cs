@@ -53,7 +53,7 @@ internal sealed class Sequences(Graph graph, KnownNumbers numbers, Action<IEnume
             "Optional" => node.Input(0) is { } value ? Alias(node, value) : absent.Add(node.Outputs[0]),
             "OptionalGetElement" => node.Input(0) is { } value && (known.TryGetValue(value, out var inner) ? Note(node, inner) : aliases.TryGetValue(value, out string? element) ? Copy(node, element) : IsTensor(value) && Copy(node, value)),
             "OptionalHasElement" => HasElement(node) is { } has && Copy(node, Constant(node, has)),
-                _ => false,
+            _ => false,
         };
     }
 
