@@ -13,14 +13,22 @@ __device__ __forceinline__ bool kept(const Mask& m, long long n, long long row, 
 
 __device__ __forceinline__ float capped(const Form& f, float raw) { return f.cap > 0 ? tanhf(f.scale * raw / f.cap) : 0; }
 
-// The score of a product of a row of q with a row of k.
-__device__ __forceinline__ float score(const Form& f, long long n, long long row, long long j, float raw) {
+// The score of a product of a row of q with a row of k, before the floor.
+__device__ __forceinline__ float unlifted(const Form& f, long long n, long long row, long long j, float raw) {
     float s = f.cap > 0 ? f.cap * capped(f, raw) : f.scale * raw;
     if (f.bias.at) s += added(f.bias, n, row, j);
     if (!kept(f.keep, n, row, j)) s = f.fill;
     if (f.mask.at) s += added(f.mask, n, row, j);
+    return s;
+}
+
+__device__ __forceinline__ float score(const Form& f, long long n, long long row, long long j, float raw) {
+    float s = unlifted(f, n, row, j, raw);
     return s < f.floor ? f.floor : s;
 }
+
+// What passes the floor: all above it, half at it, as of a maximum of equals.
+__device__ __forceinline__ float passing(const Form& f, float s) { return !(f.floor > negative_infinity()) || s > f.floor ? 1 : s == f.floor ? 0.5f : 0; }
 
 // s: products, which become scores; p: probabilities, may be s; lse: log Σ exp(s), or null.
 extern "C" __global__ void AttentionSoftmax(float* s, scalar* p, float* lse, Form f, long long columns, long long rows) {
@@ -50,11 +58,10 @@ extern "C" __global__ void AttentionSlopes(float* s, float* dp, scalar* p, scala
     }
     for (long long j = threadIdx.x; j < columns; j += BLOCK) dot += expf(score(f, n, row, j, s[j]) - by) * share * dp[j];
     dot = block_sum(dot);
-    bool lifted = f.floor > negative_infinity() && lse[n * f.rows + row] < f.floor / 2; // only the floor is left of this row
     for (long long j = threadIdx.x; j < columns; j += BLOCK) {
         float raw = s[j], probability = expf(score(f, n, row, j, raw) - by) * share, d = dp[j], t = capped(f, raw);
         narrow(probability, p + j);
-        narrow(lifted || !kept(f.keep, n, row, j) ? 0.f : probability * (d - dot) * f.scale * (1 - t * t), ds + j);
+        narrow(!kept(f.keep, n, row, j) ? 0.f : probability * (d - dot) * f.scale * (1 - t * t) * passing(f, unlifted(f, n, row, j, raw)), ds + j);
     }
 }
 
