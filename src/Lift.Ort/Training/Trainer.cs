@@ -10,9 +10,9 @@ namespace Lift.Ort.Training;
 
 /// <summary>
 /// Fine-tunes the weights of a training session: per step the gradients of some micro-batches are averaged on the compact vector of selected
-/// entries, clipped, and given to AdamW, all queued on the device, whose numbers are read one step late where it works by itself; now and then the entries are chosen anew and their moments carried over. Every selection, full
-/// fine-tuning included, goes through the same lines. A run that is stopped, saved and resumed gives the same weights, bit for bit, as one
-/// never stopped.
+/// entries, clipped, and given to AdamW, all queued on the device, whose numbers are read one step late where it works by itself; now and then the
+/// entries are chosen anew and their moments carried over. Every selection, full fine-tuning included, goes through the same lines. A run that is
+/// stopped, saved and resumed gives the same weights, bit for bit, as one never stopped.
 /// </summary>
 public sealed class Trainer : IDisposable
 {
@@ -166,8 +166,8 @@ public sealed class Trainer : IDisposable
     private void Tell(RunEvent what) => Happened?.Invoke(what);
 
     /// <summary>
-    /// True where the host may queue a step before it knows how the last one went: a step that is not finite, and all that are queued behind it, then change nothing on the device. Scaled losses, running
-    /// statistics and selections by gradients are looked at first.
+    /// True where the host may queue a step before it knows how the last one went: a step that is not finite, and all that are queued behind it, then
+    /// change nothing on the device. Scaled losses, running statistics and selections by gradients are looked at first.
     /// </summary>
     private bool RunsAhead => !scaler.IsActive && entries.Statistics is null && session.Statistics.Count == 0;
 
