@@ -54,7 +54,7 @@ internal static class EdgeCases
             Give("Slice", new GradientCase("a start past the end", [F([4, 3]), L(6), L(9), L(0)]), new("nothing is left", [F([4, 3]), L(3), L(1), L(0)]), new("negative end", [F([4, 3]), L(0), L(-1), L(-1)]), new("int32 bounds", [F([4, 3]), Tensor.From<int>("i", [1], 1), Tensor.From<int>("i", [3], 1), Tensor.From<int>("i", [0], 1)]), new("negative axis and step", [F([2, 5]), L(-1), L(long.MinValue + 1), L(-1), L(-2)]));
             Give("Gather", new GradientCase("no index", [F([4, 3]), Tensor.From<long>("i", [], 0)]), new("int32, negative axis", [F([2, 4]), Tensor.From<int>("i", [-1, 0, -1], 3)], n => n.With("axis", -1L)), new("scalar of a vector", [F([4]), S(2L)]));
             Give("Expand", new GradientCase("scalar", [F([]), L(2, 3)]), new("to nothing", [F([1, 3]), L(0, 3)]), new("shorter shape", [F([2, 3]), L(3)]));
-            Give("Reshape", new GradientCase("to a scalar", [F([1, 1]), Tensor.From<long>("i", [], 0)]), new("0 keeps a dimension", [F([2, 6]), L(0, 3, 2)]), new("empty", [F([0, 4]), L(2, 0)], n => n.With("allowzero", 1L)));
+            Give("Reshape", new GradientCase("0 keeps a dimension", [F([2, 6]), L(0, 3, 2)]), new("to a scalar", [F([1, 1]), Tensor.From<long>("i", [], 0)]), new("empty", [F([0, 4]), L(2, 0)], n => n.With("allowzero", 1L)));
             Give("Transpose", new GradientCase("identity", [F([2, 3])], n => n.With("perm", [0L, 1])), new("vector", [F([3])]));
             Give("MatMul", new GradientCase("no rows", [F([0, 3]), F([3, 2])]), new("inner dimension 1", [F([2, 1]), F([1, 3])]), new("vector x batch broadcast", [F([2, 1, 1, 3]), F([2, 3, 2])]));
             Give("Where", new GradientCase("scalar branches", [B([2, 2], true, false, false, true), F([]), F([2, 1], seed: 2)]));

@@ -57,6 +57,11 @@ internal static class Normalizations
         return dx - dInverse.Cast(x.Element) * r * r * r * centred / count;
     }
 
-    /// <summary>True unless a scale or bias is certainly more or less than one entry per element of a row: one per example (adaptive normalisation), or one for all.</summary>
-    private static bool IsRow(Var v, Var x) => v.Rank is null or 1 && !(v.Shape?[0].Value is { } size && x.Shape?[-1].Value is { } row && size != row);
+    /// <summary>True where a scale or bias has one entry per element of a row; false where it has, or may have, one per example (adaptive normalisation) or one for all.</summary>
+    private static bool IsRow(Var v, Var x)
+    {
+        if (v.Rank is not (null or 1)) return false;
+        if (v.Shape?[0] is not { } size || x.Shape?[-1] is not { } row) return true;
+        return size.SameAs(row) || (size.Value > 1 && !row.IsKnown);
+    }
 }
