@@ -1,6 +1,6 @@
 // Trains an artifact folder with ONNX Runtime's own training runtime (onnxruntime-web 1.19.2, WebAssembly) and its own AdamW.
 // Each line of standard input is a job { "folder", "batches": [{ "input": { "dtype", "shape", "data" }, … }, …] }, one step a batch, and is answered by one
-// line of JSON: { inputs, outputs, before, losses, after, parameters }, or { error }: one process serves all tests, since starting it takes seconds.
+// line of JSON: { inputs, outputs, before, losses, after, parameters }, or { error }.
 // before and after are eval losses of the first batch, parameters are the trainable ones, concatenated in graph-input order.
 import { createInterface } from 'node:readline';
 import { readFileSync } from 'node:fs';
@@ -26,21 +26,17 @@ async function train({ folder, batches }) {
     evalModel: read('eval_model.onnx'),
     optimizerModel: read('optimizer_model.onnx'),
   }, { executionProviders: ['wasm'] });
-  try {
-    const evaluate = async () => (await session.runEvalStep(feeds(batches[0], session.evalInputNames))).loss.data[0];
-    const before = await evaluate();
-    const losses = [];
-    for (const batch of batches) {
-      losses.push((await session.runTrainStep(feeds(batch, session.trainingInputNames))).loss.data[0]);
-      await session.runOptimizerStep();
-      await session.lazyResetGrad();
-    }
-    const after = await evaluate();
-    const parameters = Array.from((await session.getContiguousParameters(true)).data);
-    return { inputs: session.trainingInputNames, outputs: session.trainingOutputNames, before, losses, after, parameters };
-  } finally {
-    await session.release();
+  const evaluate = async () => (await session.runEvalStep(feeds(batches[0], session.evalInputNames))).loss.data[0];
+  const before = await evaluate();
+  const losses = [];
+  for (const batch of batches) {
+    losses.push((await session.runTrainStep(feeds(batch, session.trainingInputNames))).loss.data[0]);
+    await session.runOptimizerStep();
+    await session.lazyResetGrad();
   }
+  const after = await evaluate();
+  const parameters = Array.from((await session.getContiguousParameters(true)).data);
+  return { inputs: session.trainingInputNames, outputs: session.trainingOutputNames, before, losses, after, parameters }; // not released: it ends with the process
 }
 
 for await (const job of createInterface({ input: process.stdin })) {
