@@ -82,7 +82,7 @@ internal sealed partial class FieldReader(ModelInputs model, DataOptions options
         {
             case ElementType.Float: tensor.AsSpan<float>()[i] = (float)value; break;
             case ElementType.Double: tensor.AsSpan<double>()[i] = value; break;
-            case ElementType.BFloat16: tensor.AsSpan<ushort>()[i] = (ushort)((BitConverter.SingleToUInt32Bits((float)value) + 0x7FFF + ((BitConverter.SingleToUInt32Bits((float)value) >> 16) & 1)) >> 16); break;
+            case ElementType.BFloat16: tensor.AsSpan<ushort>()[i] = HalfPrecision.Round((float)value, tensor.Type); break;
             case ElementType.Float16: tensor.AsSpan<Half>()[i] = (Half)value; break;
             case ElementType.Int64: tensor.AsSpan<long>()[i] = (long)value; break;
             case ElementType.Int32: tensor.AsSpan<int>()[i] = (int)value; break;

@@ -10,10 +10,13 @@ namespace Lift.Ort.Sessions;
 /// </summary>
 public sealed unsafe class SessionWeight : IDisposable
 {
-    internal SessionWeight(WeightRecord record, Tensor value, IDevice device)
+    internal SessionWeight(WeightRecord record, Tensor value, IDevice device) : this(record, value, device.Allocate<byte>(value.ByteLength)) { }
+
+    /// <param name="memory">Where it is to lie; this object gives it back.</param>
+    internal SessionWeight(WeightRecord record, Tensor value, DeviceBuffer<byte> memory)
     {
         (Name, Layer, Dims, Type) = (record.Name, record.Layer, value.Dims, value.Type);
-        Memory = device.Allocate<byte>(value.ByteLength);
+        Memory = memory;
         CopyFrom(value);
         value.Forget(); // the copy takes its place
     }

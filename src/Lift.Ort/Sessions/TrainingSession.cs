@@ -8,34 +8,6 @@ using Microsoft.ML.OnnxRuntime;
 
 namespace Lift.Ort.Sessions;
 
-/// <summary>What a training session does beyond the ordinary.</summary>
-public sealed record TrainingSessionOptions
-{
-    /// <summary>Names of the weights to train; null (the default) takes every trainable weight of the folder. The others stay in the mapped file.</summary>
-    public IReadOnlyCollection<string>? Trained { get; init; }
-
-    /// <summary>Further outputs to read back after a step, for example the logits; none by default, so that nothing is computed for them.</summary>
-    public IReadOnlyCollection<string> Outputs { get; init; } = [];
-
-    /// <summary>False runs the model without our training operators, on the fallback functions that the file brings; slower, for builds and checks without custom operators.</summary>
-    public bool TrainingOperators { get; init; } = true;
-
-    /// <summary>False runs the file's chains node by node instead of putting single operators of ours in their place; needs <see cref="TrainingOperators"/> to have a meaning.</summary>
-    public bool Fusions { get; init; } = true;
-
-    /// <summary>Kinds of fusions that are not put in, for measurements and comparisons: "attention", …</summary>
-    internal IReadOnlyCollection<string> FusionsLeftOut { get; init; } = [];
-
-    /// <summary>Whether <see cref="TrainingSession.LossScale"/> has an effect; null (the default): where a gradient passes through float16 values, be the weights themselves float32, on a device that computes with them.</summary>
-    public bool? ScaleLoss { get; init; }
-
-    /// <summary>What the backward pass computes again instead of keeping it; default nothing.</summary>
-    public Recompute Recompute { get; init; }
-
-    /// <summary>Changes to ONNX Runtime's session options, after the device's own.</summary>
-    public Action<SessionOptions>? Configure { get; init; }
-}
-
 /// <summary>
 /// Forward and backward pass of an artifact folder in a stock ONNX Runtime. Weights are inputs bound to memory of ours; the chosen entries of all
 /// gradients come out in one contiguous float32 vector. <see cref="SetMasks"/> says which entries; <see cref="Step(IReadOnlyDictionary{string, Tensor})"/> computes.
@@ -52,8 +24,8 @@ public sealed class TrainingSession : IDisposable
     private readonly GraphValue lossOutput;
     private readonly string what;
     private readonly MemoryAdvice memory;
-    private readonly IReadOnlyList<RunningStatistic> statistics;
-    private Tensor[] statisticsBefore = []; // those that the last step began with
+    private readonly RunningStatistics? statistics;
+    private readonly string[] read; // outputs that come to the host after each run
     private DeviceBuffer<float> losses; // one per micro-batch
     private Dictionary<string, GradientForm>? forms;
     private List<GradientSlice>? slices;
@@ -73,8 +45,8 @@ public sealed class TrainingSession : IDisposable
                 throw new LiftException($"'{folder.Directory}' cannot train '{name}'; its trainable weights are: {string.Join(", ", folder.Record.Weights.Select(w => w.Name))}.");
         }
         Weights = [.. folder.Record.Weights.Where(w => options.Trained?.Contains(w.Name) ?? true).Select(w => new SessionWeight(w, folder.Parameters[w.Name], device))];
-        statistics = folder.Record.Statistics ?? [];
-        Statistics = [.. statistics.Select(s => folder.Parameters[s.Name]).Select(t => new SessionWeight(new(t.Name, t.Name, t.Dims, t.Type), t, device))];
+        statistics = RunningStatistics.Of(folder, device);
+        read = [.. options.Outputs.Except(Renewed)];
         lossOutput = folder.TrainingModel.Graph.Output.Select(TrainingInputs.Value).First(o => o.Name == folder.Record.LossOutput);
         losses = device.Allocate<float>(1);
         memory = new MemoryAdvice(device);
@@ -92,7 +64,10 @@ public sealed class TrainingSession : IDisposable
     public IReadOnlyList<SessionWeight> Weights { get; }
 
     /// <summary>Running statistics of batch normalisation; each batch that goes through the model renews them.</summary>
-    public IReadOnlyList<SessionWeight> Statistics { get; }
+    public IReadOnlyList<SessionWeight> Statistics => statistics?.Weights ?? [];
+
+    /// <summary>The memory behind <see cref="Statistics"/>; null where there are none.</summary>
+    internal RunningStatistics? Running => statistics;
 
     /// <summary>The user inputs that a batch must give, <c>labels</c> among them.</summary>
     public IReadOnlyList<GraphValue> Inputs { get; }
@@ -155,12 +130,7 @@ public sealed class TrainingSession : IDisposable
     /// <param name="batch">Values by input name; shapes may change from step to step.</param>
     /// <exception cref="LiftException">The batch does not fit the model.</exception>
     /// <exception cref="DeviceMemoryException">The device has no room for the batch; the message says what would fit.</exception>
-    public float Step(IReadOnlyDictionary<string, Tensor> batch)
-    {
-        KeepStatistics();
-        Queue(batch, Gradients, 0);
-        return Losses(1)[0];
-    }
+    public float Step(IReadOnlyDictionary<string, Tensor> batch) => Step([(batch, 1)]);
 
     /// <summary>Queues one batch; its loss will lie in <c>losses[index]</c>.</summary>
     private void Queue(IReadOnlyDictionary<string, Tensor> batch, DeviceBuffer<float> into, int index)
@@ -178,36 +148,21 @@ public sealed class TrainingSession : IDisposable
         {
             if (model!.Inputs.Contains(input.Name)) session!.Input(input.Name, batch[input.Name]);
         }
-        string[] read = [.. options.Outputs, .. statistics.Select(s => s.Updated)];
         foreach (string output in read) session!.Output(output);
         memory.Watch(batch, () => session!.Run(what, wait: read.Length > 0));
         if (ScalesLoss && LossScale != 1) device.Run(new WeightedSum(into, into, (float)(1 / LossScale), First: true));
+        statistics?.Renew();
         Dictionary<string, Tensor> values = session.Allocated(read);
-        foreach (var (weight, statistic) in Statistics.Zip(statistics))
-        {
-            weight.CopyFrom(Typed(values[statistic.Updated], weight));
-            if (!options.Outputs.Contains(statistic.Updated)) values.Remove(statistic.Updated);
-        }
+        foreach (string output in options.Outputs.Except(read)) values[output] = statistics!.Given(output)!;
         LastOutputs = values;
         GC.KeepAlive(batch);
     }
 
     /// <summary>Sets the running statistics back to what they were before the last step: for a batch that was only looked at, and for a step that failed.</summary>
-    public void RevertStatistics()
-    {
-        foreach (var (weight, before) in Statistics.Zip(statisticsBefore)) weight.CopyFrom(before);
-    }
+    public void RevertStatistics() => statistics?.Revert();
 
-    private static Tensor Typed(Tensor value, SessionWeight weight)
-    {
-        if (weight.Type == ElementType.Float) return value.Reshape(weight.Dims);
-        Tensor narrow = Tensor.Empty(weight.Name, weight.Type, weight.Dims);
-        float[] numbers = value.ToFloats();
-        for (int i = 0; i < numbers.Length; i++) FieldReader.Set(narrow, i, numbers[i]);
-        return narrow;
-    }
-
-    private void KeepStatistics() => statisticsBefore = [.. Statistics.Select(s => s.ToTensor())];
+    /// <summary>Outputs that renew running statistics.</summary>
+    private IEnumerable<string> Renewed => (folder.Record.Statistics ?? []).Select(s => s.Updated);
 
     /// <summary>The losses of the micro-batches that were queued; waits for them.</summary>
     private float[] Losses(int count)
@@ -242,7 +197,20 @@ public sealed class TrainingSession : IDisposable
     {
         double total = batches.Sum(b => b.Weight);
         if (batches.Count == 0 || !(total > 0)) throw new ArgumentException("A step needs at least one batch of positive weight", nameof(batches));
-        KeepStatistics();
+        statistics?.Keep();
+        try
+        {
+            return QueueAll(batches, total);
+        }
+        catch when (statistics is not null)
+        {
+            RevertAfterFailure();
+            throw;
+        }
+    }
+
+    private double[] QueueAll(IReadOnlyList<(IReadOnlyDictionary<string, Tensor> Batch, double Weight)> batches, double total)
+    {
         if (batches.Count == 1)
         {
             Queue(batches[0].Batch, Gradients, 0);
@@ -261,6 +229,16 @@ public sealed class TrainingSession : IDisposable
             device.Run(new WeightedSum(Gradients, term, (float)shares[i], First: i == 0));
         }
         return shares;
+    }
+
+    /// <summary>Some of the step's batches may have renewed the statistics. Where the device itself has failed, the first failure is the one to tell.</summary>
+    private void RevertAfterFailure()
+    {
+        try
+        {
+            RevertStatistics();
+        }
+        catch (LiftException) { }
     }
 
     /// <summary>Ends ONNX Runtime's profiling, which <see cref="TrainingSessionOptions.Configure"/> began; answers the file of the run's nodes in order.</summary>
@@ -288,12 +266,13 @@ public sealed class TrainingSession : IDisposable
         if (forms is not null && forms.Count == wanted.Count && forms.All(f => wanted.TryGetValue(f.Key, out GradientForm form) && form == f.Value)) return;
         session?.Dispose();
         session = null;
-        model = new CompactModel(folder.TrainingModel, options.Outputs.Prepend(folder.Record.LossOutput).Concat(statistics.Select(s => s.Updated)).Distinct(), wanted, ScalesLoss);
+        model = new CompactModel(folder.TrainingModel, options.Outputs.Prepend(folder.Record.LossOutput).Concat(Renewed).Distinct(), wanted, ScalesLoss);
         if (options.TrainingOperators) GraphPruning.LeaveOutUnread(model.Model);
         if (options.TrainingOperators && options.Fusions) Fusion.Apply(model.Model, device, options.FusionsLeftOut, folder.Parameters.Values.Where(p => !wanted.ContainsKey(p.Name) && Weights.All(w => w.Name != p.Name)));
         Repeated = Recomputation.Apply(model.Model, options.Recompute, folder.Record.LossOutput, folder.Record.Weights, folder.Parameters.Keys);
         session = new BoundSession(model.Model, device, what, options.TrainingOperators, Configure);
         forms = wanted;
+        statistics?.Bind(session);
         var own = Weights.Concat(Statistics).ToDictionary(w => w.Name);
         foreach (ValueInfoProto input in model.Model.Graph.Input)
         {
@@ -332,7 +311,8 @@ public sealed class TrainingSession : IDisposable
         term?.Dispose();
         losses.Dispose();
         foreach (GradientSlice slice in slices ?? []) slice.Positions?.Dispose();
-        foreach (SessionWeight weight in Weights.Concat(Statistics)) weight.Dispose();
+        foreach (SessionWeight weight in Weights) weight.Dispose();
+        statistics?.Dispose();
         foreach (DeviceBuffer<byte> buffer in frozen.Values) buffer.Dispose();
     }
 }

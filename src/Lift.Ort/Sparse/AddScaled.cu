@@ -1,4 +1,4 @@
-// Sums over long vectors. Specification: AddScaled.Cpu.cs, StepVerdict.Cpu.cs
+// Sums over long vectors, and what follows from them. Specification: AddScaled.Cpu.cs, StepVerdict.Cpu.cs, RevertUnlessGood.Cpu.cs
 #include "common.cuh"
 
 extern "C" __global__ void AddScaled(float* sum, const float* value, float scale, int overwrite, long long n) {
@@ -31,4 +31,10 @@ extern "C" __global__ void JudgeStep(const float* losses, int count, double* ver
     }
     bad = block_sum(bad);
     if (threadIdx.x == 0) verdict[1] = bad == 0 && (!sticky || verdict[1] != 0);
+}
+
+// now = before, unless verdict[1] says that the step is good.
+extern "C" __global__ void RevertUnlessGood(const double* verdict, unsigned* now, const unsigned* before, long long n) {
+    if (verdict[1] != 0) return;
+    for (long long i = first_index(); i < n; i += index_stride()) now[i] = before[i];
 }

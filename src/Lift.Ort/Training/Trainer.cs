@@ -167,9 +167,9 @@ public sealed class Trainer : IDisposable
 
     /// <summary>
     /// True where the host may queue a step before it knows how the last one went: a step that is not finite, and all that are queued behind it, then
-    /// change nothing on the device. Scaled losses, running statistics and selections by gradients are looked at first.
+    /// change nothing on the device. Scaled losses and selections by gradients are looked at first.
     /// </summary>
-    private bool RunsAhead => !scaler.IsActive && entries.Statistics is null && session.Statistics.Count == 0;
+    private bool RunsAhead => !scaler.IsActive && entries.Statistics is null;
 
     /// <summary>Queues forward and backward pass of the next step and what its numbers say.</summary>
     private QueuedStep Queue(BatchAhead batches)
@@ -181,6 +181,7 @@ public sealed class Trainer : IDisposable
         double[] shares = session.Queue([.. micro.Select(b => (b.Values, WeightOf(b)))]);
         DeviceBuffer<float> gradient = entries.Gradient;
         device.Run(new StepVerdict(session.MicroLosses, gradient, verdict, Sticky: RunsAhead));
+        if (RunsAhead && session.Running is { } running) device.Run(new RevertUnlessGood(verdict, running.Now, running.Before));
         return new(Step + 1, lr, shares, gradient, micro.Sum(b => b.Tokens), batches.Position, started, device.Fetch(verdict));
     }
 

@@ -43,6 +43,16 @@ internal static unsafe class SimulatedGpu
     /// <summary>Makes the device's memory this large.</summary>
     public static void Limit(long bytes) => ((delegate* unmanaged<nuint, void>)Export("simulator_limit"))((nuint)bytes);
 
+    /// <summary>What has been asked of the device so far in this process.</summary>
+    public static GpuCalls Calls
+    {
+        get
+        {
+            var count = (delegate* unmanaged<int, long>)Export("simulator_count");
+            return new(count(0), count(1), count(2), count(3), count(4), count(5));
+        }
+    }
+
     private static void Make(string made, string[] files)
     {
         Directory.CreateDirectory(made);
@@ -87,4 +97,14 @@ internal static unsafe class SimulatedGpu
 
         public void Dispose() => run.Dispose();
     }
+}
+
+/// <summary>Calls of a simulated GPU.</summary>
+/// <param name="Waits">Times that the host waited for an event or the stream.</param>
+/// <param name="ToHost">Copies to the host.</param>
+/// <param name="ToDevice">Copies from the host.</param>
+/// <param name="Frees">Memory given back, for which a real driver may wait as well.</param>
+internal readonly record struct GpuCalls(long Waits, long ToHost, long ToDevice, long Launches, long Allocations, long Frees)
+{
+    public static GpuCalls operator -(GpuCalls a, GpuCalls b) => new(a.Waits - b.Waits, a.ToHost - b.ToHost, a.ToDevice - b.ToDevice, a.Launches - b.Launches, a.Allocations - b.Allocations, a.Frees - b.Frees);
 }

@@ -50,6 +50,11 @@ namespace { struct Opened { Opened() { gate.lock(); simulator_open(); } ~Opened(
 // A test can make the device small.
 extern "C" void simulator_limit(size_t bytes) { gate.lock(); limit = bytes; gate.unlock(); }
 
+// What tests count: waits of the host, copies to it and from it, launches, allocations, and frees, which may wait as well.
+enum { WAITS, TO_HOST, TO_DEVICE, LAUNCHES, ALLOCATIONS, FREES, KINDS };
+static long long counts[KINDS];
+extern "C" long long simulator_count(int what) { return what >= 0 && what < KINDS ? counts[what] : -1; }
+
 // ---- threads of a block as fibers --------------------------------------------------------------------------------------------------
 #if !defined(__x86_64__)
 #error the fibers of the simulator are written for x86-64
@@ -138,6 +143,7 @@ int cuMemGetInfo_v2(size_t* f, size_t* t) { *f = limit - used, *t = limit; retur
 
 int cuMemAlloc_v2(void** p, size_t n) {
     gate.lock();
+    counts[ALLOCATIONS]++;
     if (!arena) arena = (char*)mmap(0, arena_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     size_t size = (n + page - 1) / page * page;
     int result = used + size > limit ? 2 : 0;
@@ -158,6 +164,7 @@ int cuMemAlloc_v2(void** p, size_t n) {
 }
 int cuMemFree_v2(void* p) {
     gate.lock();
+    counts[FREES]++;
     auto block = taken.find((char*)p - arena);
     bool known = block != taken.end();
     if (known) {
@@ -171,17 +178,17 @@ int cuMemFree_v2(void* p) {
 }
 int cuMemHostAlloc(void** p, size_t n, unsigned) { *p = aligned_alloc(4096, (n + 4095) / 4096 * 4096); return 0; }
 int cuMemFreeHost(void* p) { free(p); return 0; }
-int cuMemcpyHtoDAsync_v2(void* d, const void* s, size_t n, void*) { Opened o; memcpy(d, s, n); return 0; }
-int cuMemcpyDtoHAsync_v2(void* d, const void* s, size_t n, void*) { Opened o; memcpy(d, s, n); return 0; }
+int cuMemcpyHtoDAsync_v2(void* d, const void* s, size_t n, void*) { Opened o; counts[TO_DEVICE]++; memcpy(d, s, n); return 0; }
+int cuMemcpyDtoHAsync_v2(void* d, const void* s, size_t n, void*) { Opened o; counts[TO_HOST]++; memcpy(d, s, n); return 0; }
 int cuMemcpyDtoDAsync_v2(void* d, const void* s, size_t n, void*) { Opened o; memcpy(d, s, n); return 0; }
 int cuMemsetD8Async(void* d, unsigned char v, size_t n, void*) { Opened o; memset(d, v, n); return 0; }
 int cuStreamCreate(void** s, unsigned) { *s = (void*)2; return 0; }
-int cuStreamSynchronize(void*) { return 0; }
+int cuStreamSynchronize(void*) { counts[WAITS]++; return 0; }
 int cuStreamDestroy_v2(void*) { return 0; }
 int cuEventCreate(void** e, unsigned) { *e = (void*)3; return 0; }
 int cuEventRecord(void*, void*) { return 0; }
 int cuEventQuery(void*) { return 600; }      // not ready: whoever asks has to be able to wait
-int cuEventSynchronize(void*) { return 0; }
+int cuEventSynchronize(void*) { counts[WAITS]++; return 0; }
 int cuEventDestroy_v2(void*) { return 0; }
 int cuEventElapsedTime(float* ms, void*, void*) { *ms = 1; return 0; }
 
@@ -207,6 +214,7 @@ int cuModuleGetFunction(void** f, void* module, const char* name) {
 int cuLaunchKernel(void* f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned, void*, void** p, void**) {
     if (!f || !gx || !bx || bx > 1024 || gy != 1 || gz != 1 || by != 1 || bz != 1) return 1;
     Opened o;
+    counts[LAUNCHES]++;
     kernel = (void (*)(void**))f, arguments = p;
     launch(gx, bx);
     return 0;

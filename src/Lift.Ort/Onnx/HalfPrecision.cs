@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
-using Lift.Ort.Onnx;
 
-namespace Lift.Ort.Sparse;
+namespace Lift.Ort.Onnx;
 
 /// <summary>float16 and bfloat16 bit patterns to and from float32.</summary>
 internal static unsafe class HalfPrecision
