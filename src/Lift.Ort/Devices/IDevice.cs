@@ -32,6 +32,9 @@ public interface IDevice : IDisposable
         return copy;
     }
 
+    /// <summary>Gives the device a buffer that holds an array's elements already, so that <see cref="Share{T}(T[])"/> of this array needs no copy of its own. The buffer is the device's from now on.</summary>
+    void Adopt<T>(T[] values, DeviceBuffer<T> same) where T : unmanaged => same.Dispose();
+
     /// <summary>Where this device's buffers lie, for binding them to ONNX Runtime.</summary>
     OrtMemoryInfo MemoryInfo { get; }
 
@@ -54,7 +57,7 @@ public interface IDevice : IDisposable
     /// <summary>Waits until everything that was queued is done.</summary>
     void Synchronize();
 
-    /// <summary>Sends the elements of a short buffer to the host after everything that is queued, without waiting for it. The buffer may be changed by what is queued afterwards.</summary>
+    /// <summary>Sends the elements of a buffer to the host after everything that is queued, without waiting for it. The buffer may be changed by what is queued afterwards.</summary>
     Later<T> Fetch<T>(DeviceBuffer<T> buffer) where T : unmanaged
     {
         var values = new T[buffer.Length];

@@ -104,12 +104,13 @@ public sealed class TrainingSession : IDisposable
         {
             if (Weights.All(w => w.Name != name)) throw new LiftException($"There is no trainable weight '{name}'; trainable weights are: {string.Join(", ", Weights.Select(w => w.Name))}.");
         }
+        string?[] wrong = [.. Weights.AsParallel().AsOrdered().Select(w => masks.GetValueOrDefault(w.Name) is { } positions ? WrongPosition(w, positions) : null)];
+        if (Array.Find(wrong, w => w is not null) is { } first) throw new LiftException(first);
         var parts = new List<GradientSlice>();
         long length = 0;
         foreach (SessionWeight weight in Weights)
         {
             if (!masks.TryGetValue(weight.Name, out int[]? positions) || positions is { Length: 0 }) continue;
-            if (positions is not null) CheckPositions(weight, positions);
             bool whole = positions is null || positions.Length == weight.Count;
             parts.Add(new(weight, length, whole ? weight.Count : positions!.Length, whole ? null : device.Share(positions!)));
             length += parts[^1].Count;
@@ -251,13 +252,16 @@ public sealed class TrainingSession : IDisposable
         return slices!;
     }
 
-    private static void CheckPositions(SessionWeight weight, int[] positions)
+    private static string? WrongPosition(SessionWeight weight, int[] positions)
     {
-        for (int i = 0; i < positions.Length; i++)
+        long count = weight.Count;
+        int before = -1;
+        for (int i = 0; i < positions.Length; before = positions[i++])
         {
-            if (positions[i] < 0 || positions[i] >= weight.Count || (i > 0 && positions[i] <= positions[i - 1]))
-                throw new LiftException($"Position {positions[i]} (entry {i}) in the mask of '{weight.Name}' is wrong: positions ascend from 0 to {weight.Count - 1}.");
+            if (positions[i] <= before || positions[i] >= count)
+                return $"Position {positions[i]} (entry {i}) in the mask of '{weight.Name}' is wrong: positions ascend from 0 to {count - 1}.";
         }
+        return null;
     }
 
     /// <summary>Makes the session anew where another set of gradients comes out of it; new positions alone need none.</summary>

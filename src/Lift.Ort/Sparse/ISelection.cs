@@ -41,7 +41,11 @@ public sealed record Candidate(Tensor Weight, int K, int Seed, Tensor? Statistic
 /// <param name="Positions">Flat positions, row-major over the weight as stored; null: every entry.</param>
 /// <param name="Bound">Bound on the error of the low-rank approximation behind them; 0 where there is none or it is exact.</param>
 /// <param name="Outers">Filter rounds that the approximation took.</param>
-public readonly record struct Selected(int[]? Positions, double Bound = 0, int Outers = 0);
+public readonly record struct Selected(int[]? Positions, double Bound = 0, int Outers = 0)
+{
+    /// <summary>The positions where they are still on their way from a device; they then take the place of <see cref="Positions"/>.</summary>
+    internal QueuedPositions? Queued { get; init; }
+}
 
 /// <summary>A rule that chooses which entries of a weight are trained. Stateless but for warm starts; one object serves all weights of a model in turn.</summary>
 public interface ISelection : IDisposable

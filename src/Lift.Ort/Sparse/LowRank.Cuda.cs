@@ -18,14 +18,16 @@ internal sealed unsafe class CudaLowRank(CudaDevice device, LowRankOptions optio
 
     private const int MostMatrices = 16;
     private readonly CudaWorkspace memory = new(device);
+    private readonly CudaBases bases = new(device);
 
-    /// <summary>As many as a quarter of the free memory holds, up to 16.</summary>
+    /// <summary>As many as a 32nd of the device's memory holds, up to 16: what is free now does not count unless it is too little, as the matrices of a batch touch each other's last bits.</summary>
     public int Batch(int rows, int columns, int rank)
     {
         long m = Math.Min(rows, columns), q = LowRank.Width(rank, (int)m);
         if (options.Exact || rank >= m || m <= SmallSide || q == m) return 1;
         long each = 4 * m * m + 36 * m * q + 32 * q * q;
-        return (int)Math.Clamp(device.Memory.Free / 4 / each, 1, MostMatrices);
+        DeviceMemory there = device.Memory;
+        return (int)Math.Clamp(Math.Min(there.Total / 32, memory.Held + there.Free / 2) / each, 1, MostMatrices);
     }
 
     public void Approximate(IReadOnlyList<LowRankTask> tasks, int rank, Action<int, LowRankResult> use)
@@ -39,7 +41,7 @@ internal sealed unsafe class CudaLowRank(CudaDevice device, LowRankOptions optio
             return;
         }
         CudaMatrix[] weights = [.. tasks.Select((t, i) => Comfortable(t, largest[i], i))];
-        var iteration = new CudaSubspaceIteration(device, memory, new(rows, columns, rank, q, tasks.Count), options);
+        var iteration = new CudaSubspaceIteration(device, memory, bases, new(rows, columns, rank, q, tasks.Count), options);
         iteration.Run(weights, tasks);
         for (int i = 0; i < tasks.Count; i++)
         {
@@ -49,7 +51,7 @@ internal sealed unsafe class CudaLowRank(CudaDevice device, LowRankOptions optio
                 continue;
             }
             nint a = Project(weights[i], rows, columns, iteration.Basis(i), rank, transposed: false);
-            use(i, new LowRankResult(a, iteration.Bounds[i], iteration.Outers[i], iteration.Products, iteration.BasisTensor(i)));
+            use(i, new LowRankResult(a, iteration.Bounds[i], iteration.Outers[i], iteration.Products, bases.Save(tasks[i].Name, iteration.Basis(i), q, m)));
         }
     }
 

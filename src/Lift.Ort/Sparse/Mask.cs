@@ -37,6 +37,25 @@ public sealed record Mask(string Weight, long[] Dims, int[]? Positions)
         return union == 0 ? 1 : common / (double)union;
     }
 
+    /// <summary>The positions that either mask of the same weight has; one of the two where it has all of the other's.</summary>
+    internal Mask Union(Mask other)
+    {
+        if (IsFull || other.IsFull) return IsFull ? this : other;
+        int[] a = Positions!, b = other.Positions!;
+        long common = CommonPositions(a, b);
+        if (common == b.Length) return this;
+        if (common == a.Length) return other;
+        int[] all = GC.AllocateUninitializedArray<int>(checked((int)(a.Length + (b.Length - common))));
+        for (int i = 0, j = 0, at = 0; at < all.Length; at++)
+        {
+            int x = i < a.Length ? a[i] : int.MaxValue, y = j < b.Length ? b[j] : int.MaxValue;
+            all[at] = Math.Min(x, y);
+            if (x <= y) i++;
+            if (y <= x) j++;
+        }
+        return this with { Positions = all };
+    }
+
     /// <summary>Checks a mask that came from outside.</summary>
     /// <exception cref="LiftException">A position is negative, beyond the weight, or not larger than the one before it.</exception>
     public Mask Check()

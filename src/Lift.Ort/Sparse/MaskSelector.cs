@@ -52,31 +52,39 @@ public sealed class MaskSelector : IDisposable
         {
             throw new LiftException($"Selection '{options.Selection}' needs gradients of training batches, which are not there; train with it, or take one of lift, weight-magnitude, random.");
         }
+        var pending = new Queue<Task<Chosen>>(); // positions come to the host, and are compared with those before, while the device works on the next weights
         var masks = new Mask[weights.Count];
         var reports = new RefreshReport[weights.Count];
         long common = 0, union = 0, started = Stopwatch.GetTimestamp();
-        foreach (int[] group in Groups(weights))
+        try
         {
-            long from = Stopwatch.GetTimestamp();
-            IReadOnlyList<Selected> found = SelectFrom(group, weights, refresh, statistics);
-            double seconds = Stopwatch.GetElapsedTime(from).TotalSeconds / group.Length;
-            foreach (var (i, selected) in group.Zip(found))
+            foreach (int[] group in Groups(weights))
             {
-                masks[i] = new Mask(weights[i].Name, weights[i].Dims, selected.Positions);
-                if (previous is not null)
-                {
-                    long both = masks[i].Common(previous[i]);
-                    common += both;
-                    union += masks[i].Length + previous[i].Length - both;
-                }
-                reports[i] = new(masks[i].Weight, masks[i].Length, previous is null ? double.NaN : masks[i].Overlap(previous[i]), selected.Bound, selected.Outers, seconds);
-                done?.Invoke(reports[i]);
+                long from = Stopwatch.GetTimestamp();
+                IReadOnlyList<Selected> found = SelectFrom(group, weights, refresh, statistics);
+                double seconds = Stopwatch.GetElapsedTime(from).TotalSeconds / group.Length;
+                foreach (var (i, selected) in group.Zip(found)) pending.Enqueue(Task.Run(() => Chosen.Of(i, weights[i], selected, previous?[i], seconds)));
+                while (pending.TryPeek(out Task<Chosen>? first) && first.IsCompleted) Take(pending.Dequeue());
             }
+            while (pending.TryDequeue(out Task<Chosen>? rest)) Take(rest);
+        }
+        finally
+        {
+            foreach (Task<Chosen> left in pending) ((IAsyncResult)left).AsyncWaitHandle.WaitOne(); // a failure: nothing may be under way when the device goes
         }
         var total = new RefreshReport(
             "", masks.Sum(m => m.Length), previous is null ? double.NaN : union == 0 ? 1 : common / (double)union,
             reports.Max(r => (double?)r.Bound) ?? 0, reports.Max(r => (int?)r.Outers) ?? 0, Stopwatch.GetElapsedTime(started).TotalSeconds);
         return new Refresh(masks, reports, total);
+
+        void Take(Task<Chosen> one)
+        {
+            Chosen chosen = one.GetAwaiter().GetResult();
+            masks[chosen.Index] = chosen.Mask;
+            common += chosen.Common;
+            union += chosen.Union;
+            done?.Invoke(reports[chosen.Index] = chosen.Report);
+        }
     }
 
     /// <summary>The bases that the next refresh starts from, by weight; save them with a run so that it goes on exactly as it would have.</summary>
@@ -112,5 +120,17 @@ public sealed class MaskSelector : IDisposable
         x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
         x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
         return (int)(x ^ (x >> 31)) & int.MaxValue;
+    }
+
+    /// <summary>One weight's new mask beside the one before: how many positions both have, and how many either has.</summary>
+    private sealed record Chosen(int Index, Mask Mask, long Common, long Union, RefreshReport Report)
+    {
+        public static Chosen Of(int index, Tensor weight, Selected selected, Mask? previous, double seconds)
+        {
+            var mask = new Mask(weight.Name, weight.Dims, selected.Queued?.Wait() ?? selected.Positions);
+            long common = previous is null ? 0 : mask.Common(previous), union = previous is null ? 0 : mask.Length + previous.Length - common;
+            double overlap = previous is null ? double.NaN : union == 0 ? 1 : common / (double)union;
+            return new(index, mask, common, union, new(mask.Weight, mask.Length, overlap, selected.Bound, selected.Outers, seconds));
+        }
     }
 }

@@ -34,4 +34,24 @@ public readonly partial record struct TopMagnitude(nint Scores, int Count, Devic
         positions.CopyTo(result);
         return result;
     }
+
+    /// <summary>The same without waiting for the device.</summary>
+    internal static QueuedPositions Queue(IDevice device, nint scores, int count, int k, TopOrder order = TopOrder.LargestMagnitude)
+    {
+        DeviceBuffer<int> positions = device.Allocate<int>(k);
+        device.Run(new TopMagnitude(scores, count, positions, order));
+        return new QueuedPositions(device, positions, device.Fetch(positions));
+    }
+}
+
+/// <summary>Positions that a device has written, or will have, on their way to the host. They stay on the device as well, for those who <see cref="IDevice.Share{T}(T[])"/> the array.</summary>
+internal sealed class QueuedPositions(IDevice device, DeviceBuffer<int> positions, Later<int> values)
+{
+    /// <summary>The positions, after waiting for them; from any thread, once.</summary>
+    public int[] Wait()
+    {
+        int[] result = values.Wait();
+        device.Adopt(result, positions);
+        return result;
+    }
 }

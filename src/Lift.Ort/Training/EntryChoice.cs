@@ -15,6 +15,7 @@ internal sealed class EntryChoice : IDisposable
     private readonly Optimizer optimizer;
     private readonly WeightStatistics? statistics;
     private DeviceBuffer<float>? compact;
+    private Task<IReadOnlyList<Mask>> touched = Task.FromResult<IReadOnlyList<Mask>>([]); // only a saved state needs them: steps go on meanwhile
 
     public EntryChoice(TrainingSession session, IDevice device, Optimizer optimizer, TrainingOptions options)
     {
@@ -31,8 +32,8 @@ internal sealed class EntryChoice : IDisposable
     /// <summary>The entries that are trained now, in the weights' order; empty before the first choice.</summary>
     public IReadOnlyList<Mask> Masks { get; private set; } = [];
 
-    /// <summary>All entries that were ever trained, in the weights' order.</summary>
-    public IReadOnlyList<Mask> Touched { get; private set; } = [];
+    /// <summary>All entries that were ever trained, in the weights' order; waits until they are put together.</summary>
+    public IReadOnlyList<Mask> Touched => touched.GetAwaiter().GetResult();
 
     /// <summary>What a selection that ranks by gradients has gathered; null for the others.</summary>
     public WeightStatistics? Statistics => statistics;
@@ -53,15 +54,21 @@ internal sealed class EntryChoice : IDisposable
     {
         Refresh refresh = Selector.Select(optimizer.Weights, Count, Masks.Count == 0 ? null : Masks, statistics);
         optimizer.SetMasks(refresh.Masks);
-        Apply(refresh.Masks, Touched, Count + 1);
+        Apply(refresh.Masks, touched, Count + 1);
         return refresh;
     }
 
     /// <summary>Sets choices that were made before a run was saved.</summary>
-    public void Apply(IReadOnlyList<Mask> masks, IReadOnlyList<Mask> touched, int count)
+    public void Apply(IReadOnlyList<Mask> masks, IReadOnlyList<Mask> touched, int count) => Apply(masks, Task.FromResult(touched), count);
+
+    private void Apply(IReadOnlyList<Mask> masks, Task<IReadOnlyList<Mask>> before, int count)
     {
         (Masks, Count) = (masks, count);
-        Touched = touched.Count == 0 ? masks : [.. touched.Zip(masks, Union)];
+        touched = Task.Run(async () =>
+        {
+            IReadOnlyList<Mask> old = await before.ConfigureAwait(false);
+            return old.Count == 0 ? masks : [.. old.Zip(masks, (a, b) => a.Union(b))];
+        });
         if (statistics is null)
         {
             session.SetMasks(masks.ToDictionary(m => m.Weight, m => m.Positions));
@@ -79,14 +86,6 @@ internal sealed class EntryChoice : IDisposable
         Selector.Dispose();
         statistics?.Dispose();
         compact?.Dispose();
-    }
-
-    private static Mask Union(Mask a, Mask b)
-    {
-        if (a.IsFull || b.IsFull || a.Common(b) == b.Length) return a.IsFull ? a : b.IsFull ? b : a;
-        int[] all = [.. a.Positions!, .. b.Positions!];
-        Array.Sort(all);
-        return a with { Positions = [.. all.Where((p, i) => i == 0 || p != all[i - 1])] };
     }
 
     /// <summary>Where each weight begins in the dense gradient.</summary>

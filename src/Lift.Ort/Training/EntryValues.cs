@@ -43,8 +43,7 @@ internal static class EntryValues
         public Copy(IDevice device, SessionWeight weight, int[] at)
         {
             (this.device, this.weight, size) = (device, weight, weight.Type.Bits() / 8);
-            positions = device.Allocate<int>(at.Length);
-            positions.CopyFrom(at);
+            positions = device.Share(at);
             Entries = device.Allocate<byte>((long)at.Length * size);
         }
 

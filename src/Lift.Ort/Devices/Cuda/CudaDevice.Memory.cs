@@ -11,20 +11,53 @@ public sealed unsafe partial class CudaDevice
     private readonly Lock copies = new();
     private readonly List<IDisposable> owned = [];
     private readonly ConditionalWeakTable<object, object> remembered = [];
-    private readonly Stack<CudaSlot> slots = [];
+    private readonly List<CudaSlot> slots = [];
+    private readonly SharedCopies shared = new();
     private Staging? staging;
     private CudaMath? math;
     private CudaBuffer<byte>? scratch;
 
     public DeviceBuffer<T> Allocate<T>(long length) where T : unmanaged => new CudaBuffer<T>(this, length);
 
-    /// <summary>A copy on the device: a GPU reads host memory too slowly to leave weights there.</summary>
-    public DeviceBuffer<byte> Share(Tensor tensor)
+    /// <summary>A copy on the device, one for all who share it: a GPU reads host memory too slowly to leave weights there.</summary>
+    public DeviceBuffer<byte> Share(Tensor tensor) => shared.Open<byte>(tensor, () =>
     {
         var buffer = new CudaBuffer<byte>(this, tensor.ByteLength, zeroed: false);
         Upload(tensor.Data, buffer.Pointer, tensor.ByteLength);
         GC.KeepAlive(tensor);
         return buffer;
+    });
+
+    public DeviceBuffer<T> Share<T>(T[] values) where T : unmanaged => shared.Open(values, () =>
+    {
+        var buffer = new CudaBuffer<T>(this, values.Length, zeroed: false);
+        buffer.CopyFrom(values);
+        return buffer;
+    });
+
+    public void Adopt<T>(T[] values, DeviceBuffer<T> same) where T : unmanaged => shared.Adopt(values, same);
+
+    /// <summary>A tensor in page-locked host memory, to and from which copies are queued without a wait; what lies there is true when the stream has come past them.</summary>
+    internal Tensor PageLocked(string name, ElementType type, params long[] dims)
+    {
+        MakeCurrent();
+        long bytes = type.ByteLength(dims.Aggregate(1L, (n, d) => n * d));
+        CudaDriver.MemHostAlloc(out CudaPinnedHandle memory, (nuint)Math.Max(1, bytes), 0).ThrowIfFailed($"{bytes} bytes of page-locked host memory");
+        return new Tensor(name, type, dims, (byte*)memory.DangerousGetHandle(), memory);
+    }
+
+    /// <summary>Queues a copy to the device from <see cref="PageLocked"/> memory, which must not change before the stream has come past it.</summary>
+    internal void QueueUpload(Tensor from, nint to)
+    {
+        MakeCurrent();
+        CudaDriver.MemcpyHtoDAsync(to, from.Data, (nuint)from.ByteLength, stream).ThrowIfFailed($"{from.ByteLength} bytes");
+    }
+
+    /// <summary>Queues a copy to <see cref="PageLocked"/> memory.</summary>
+    internal void QueueDownload(nint from, Tensor to)
+    {
+        MakeCurrent();
+        CudaDriver.MemcpyDtoHAsync(to.Data, from, (nuint)to.ByteLength, stream).ThrowIfFailed($"{to.ByteLength} bytes");
     }
 
     /// <summary>Memory that is not cleared.</summary>
@@ -108,18 +141,27 @@ public sealed unsafe partial class CudaDevice
     public Later<T> Fetch<T>(DeviceBuffer<T> buffer) where T : unmanaged
     {
         long bytes = buffer.Length * sizeof(T);
-        if (bytes > CudaSlot.Bytes) throw new ArgumentOutOfRangeException(nameof(buffer), $"{bytes} bytes; up to {CudaSlot.Bytes} are fetched this way");
         MakeCurrent();
-        CudaSlot slot;
-        lock (slots) slot = slots.Count > 0 ? slots.Pop() : Own(new CudaSlot());
+        CudaSlot slot = TakeSlot(bytes);
         slot.Start(buffer.Pointer, bytes, stream);
-        return new CudaLater<T>(this, slot, (int)buffer.Length);
+        return new CudaLater<T>(this, slot, checked((int)buffer.Length));
+    }
+
+    /// <summary>The smallest slot that is free and large enough, or a new one.</summary>
+    private CudaSlot TakeSlot(long bytes)
+    {
+        lock (slots)
+        {
+            CudaSlot? free = slots.Where(s => s.Bytes >= bytes && s.Bytes <= Math.Max(4 * bytes, CudaSlot.Least)).MinBy(s => s.Bytes);
+            if (free is not null) slots.Remove(free);
+            return free ?? Own(new CudaSlot(bytes));
+        }
     }
 
     /// <summary>Takes back a slot whose numbers were read.</summary>
     internal void Return(CudaSlot slot)
     {
-        lock (slots) slots.Push(slot);
+        lock (slots) slots.Add(slot);
     }
 
     /// <summary>cuBLAS and cuSOLVER on this device.</summary>

@@ -5,16 +5,21 @@ namespace Lift.Ort.Devices.Cuda;
 /// <summary>A piece of page-locked host memory to which a copy is under way, and the event behind the copy. One that was waited for is used again.</summary>
 internal sealed unsafe class CudaSlot : IDisposable
 {
-    public const int Bytes = 4096;
+    /// <summary>Bytes of the smallest.</summary>
+    public const long Least = 4096;
 
     private readonly CudaPinnedHandle memory;
     private readonly CudaEventHandle done;
 
-    public CudaSlot()
+    /// <param name="bytes">At least so many.</param>
+    public CudaSlot(long bytes)
     {
-        CudaDriver.MemHostAlloc(out memory, Bytes, 0).ThrowIfFailed($"{Bytes} bytes of page-locked host memory");
+        Bytes = (long)System.Numerics.BitOperations.RoundUpToPowerOf2((ulong)Math.Max(bytes, Least));
+        CudaDriver.MemHostAlloc(out memory, (nuint)Bytes, 0).ThrowIfFailed($"{Bytes} bytes of page-locked host memory");
         CudaDriver.EventCreate(out done, CudaDriver.NoTiming).ThrowIfFailed();
     }
+
+    public long Bytes { get; }
 
     public bool IsReady
     {

@@ -3,8 +3,8 @@ using Lift.Ort.Devices.Cuda.Interop;
 namespace Lift.Ort.Devices.Cuda;
 
 /// <summary>
-/// Two page-locked pieces of host memory through which large copies go: while the device takes one, the host fills the other. Small copies
-/// go through the first piece as well, so that no copy depends on where the caller's memory lies.
+/// Two page-locked pieces of host memory through which copies go: while the device takes one, the host fills the other. Small copies lie one behind the other in
+/// a piece, so that the host waits for the device only where it reads, and where both pieces are full of what the device has not taken yet.
 /// </summary>
 internal sealed unsafe class Staging : IDisposable
 {
@@ -14,6 +14,8 @@ internal sealed unsafe class Staging : IDisposable
     private readonly CudaPinnedHandle[] pieces = new CudaPinnedHandle[2];
     private readonly CudaEventHandle[] done = new CudaEventHandle[2];
     private readonly bool[] busy = new bool[2];
+    private int piece;
+    private long used; // bytes of the piece
 
     public Staging(CudaStreamHandle stream)
     {
@@ -28,53 +30,63 @@ internal sealed unsafe class Staging : IDisposable
     /// <summary>Queues a copy to the device; the source may be changed as soon as this returns.</summary>
     public void Upload(byte* from, nint to, long bytes)
     {
-        for (long at = 0, turn = 0; at < bytes; at += Size, turn++)
+        for (long at = 0; at < bytes; at += Size)
         {
-            int i = (int)(turn & 1);
             long n = Math.Min(Size, bytes - at);
-            Wait(i);
-            Buffer.MemoryCopy(from + at, Piece(i), n, n);
-            CudaDriver.MemcpyHtoDAsync(to + (nint)at, Piece(i), (nuint)n, stream).ThrowIfFailed($"{n} bytes");
-            Record(i);
+            byte* place = Take(n);
+            Buffer.MemoryCopy(from + at, place, n, n);
+            CudaDriver.MemcpyHtoDAsync(to + (nint)at, place, (nuint)n, stream).ThrowIfFailed($"{n} bytes");
+            Record();
         }
     }
 
     /// <summary>Copies from the device, after everything that is queued; waits for it.</summary>
     public void Download(nint from, byte* to, long bytes)
     {
-        long pieceCount = (bytes + Size - 1) / Size;
-        for (long turn = 0; turn <= pieceCount; turn++)
+        (nint Place, int Piece, long At, long Length) before = default;
+        for (long at = 0; at < bytes; at += Size)
         {
-            if (turn < pieceCount)
-            {
-                int i = (int)(turn & 1);
-                long n = Math.Min(Size, bytes - turn * Size);
-                Wait(i);
-                CudaDriver.MemcpyDtoHAsync(Piece(i), from + (nint)(turn * Size), (nuint)n, stream).ThrowIfFailed($"{n} bytes");
-                Record(i);
-            }
-            if (turn > 0)
-            {
-                int i = (int)((turn - 1) & 1);
-                long at = (turn - 1) * Size, n = Math.Min(Size, bytes - at);
-                Wait(i);
-                Buffer.MemoryCopy(Piece(i), to + at, n, n);
-            }
+            long n = Math.Min(Size, bytes - at);
+            byte* place = Take(n);
+            CudaDriver.MemcpyDtoHAsync(place, from + (nint)at, (nuint)n, stream).ThrowIfFailed($"{n} bytes");
+            Record();
+            Read(before);
+            before = ((nint)place, piece, at, n);
+        }
+        Read(before);
+
+        void Read((nint Place, int Piece, long At, long Length) part)
+        {
+            if (part.Length == 0) return;
+            Wait(part.Piece);
+            Buffer.MemoryCopy((byte*)part.Place, to + part.At, part.Length, part.Length);
         }
     }
 
     public void Dispose()
     {
-        foreach (CudaPinnedHandle piece in pieces) piece.Dispose();
+        foreach (CudaPinnedHandle memory in pieces) memory.Dispose();
         foreach (CudaEventHandle e in done) e.Dispose();
     }
 
-    private byte* Piece(int i) => (byte*)pieces[i].DangerousGetHandle();
-
-    private void Record(int i)
+    /// <summary>Room for a copy: behind the last one, or in the other piece once the device is through with that.</summary>
+    private byte* Take(long bytes)
     {
-        CudaDriver.EventRecord(done[i], stream).ThrowIfFailed();
-        busy[i] = true;
+        if (used + bytes > Size)
+        {
+            piece ^= 1;
+            used = 0;
+            Wait(piece);
+        }
+        byte* place = (byte*)pieces[piece].DangerousGetHandle() + used;
+        used += (bytes + 255) / 256 * 256;
+        return place;
+    }
+
+    private void Record()
+    {
+        CudaDriver.EventRecord(done[piece], stream).ThrowIfFailed();
+        busy[piece] = true;
     }
 
     private void Wait(int i)

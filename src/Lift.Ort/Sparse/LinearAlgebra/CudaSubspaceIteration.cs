@@ -1,5 +1,5 @@
+using System.Runtime.InteropServices;
 using Lift.Ort.Devices.Cuda;
-using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Sparse.LinearAlgebra;
 
@@ -26,22 +26,26 @@ internal sealed unsafe class CudaSubspaceIteration
     private readonly CudaDevice device;
     private readonly SubspaceShape s;
     private readonly LowRankOptions options;
-    private readonly nint gram, small, turn, values, theta, squares, scales, degrees, infos;
+    private readonly CudaBases bases;
+    private readonly nint gram, small, turn, values, theta, squares, infos, scales, degrees; // theta, squares and infos lie one behind the other, and so do scales and degrees
     private readonly double[][] ritz;
     private nint y, z, next, wideY, wideZ, spare;
     private bool startedWarm;
 
-    public CudaSubspaceIteration(CudaDevice device, CudaWorkspace memory, SubspaceShape shape, LowRankOptions options)
+    public CudaSubspaceIteration(CudaDevice device, CudaWorkspace memory, CudaBases bases, SubspaceShape shape, LowRankOptions options)
     {
-        (this.device, s, this.options) = (device, shape, options);
+        (this.device, this.bases, s, this.options) = (device, bases, shape, options);
         long block = (long)s.M * s.Q * s.Count, square = (long)s.Q * s.Q * s.Count;
         gram = memory.Floats("gram", (long)s.M * s.M * s.Count);
         (y, z, next) = (memory.Floats("y", block), memory.Floats("z", block), memory.Floats("next", block));
         (wideY, wideZ, spare) = (memory.Doubles("wide y", block), memory.Doubles("wide z", block), memory.Doubles("spare", block));
         (small, turn) = (memory.Doubles("small", square), memory.Doubles("turn", square));
-        (values, theta) = (memory.Doubles("ritz values", (long)s.Q * s.Count), memory.Doubles("theta", (long)s.Q * s.Count));
-        squares = memory.Doubles("squares", (long)s.Rank * s.Count);
-        (scales, degrees, infos) = (memory.Floats("scales", s.Count), memory.Ints("degrees", s.Count), memory.Ints("infos", 2L * s.Count));
+        values = memory.Doubles("ritz values", (long)s.Q * s.Count);
+        theta = memory.Doubles("findings", (s.Q + s.Rank + 1L) * s.Count);
+        squares = theta + s.Q * s.Count * sizeof(double);
+        infos = squares + s.Rank * s.Count * sizeof(double);
+        scales = memory.Floats("scales", 2L * s.Count);
+        degrees = scales + s.Count * sizeof(float);
         ritz = [.. Enumerable.Range(0, s.Count).Select(_ => new double[s.Q])];
         (Bounds, Outers) = (new double[s.Count], new int[s.Count]);
     }
@@ -59,14 +63,6 @@ internal sealed unsafe class CudaSubspaceIteration
 
     /// <summary>Address of the block of matrix <paramref name="i"/>, m×q column-major.</summary>
     public nint Basis(int i) => y + (nint)(i * Block * sizeof(float));
-
-    /// <summary>A copy of the block of matrix <paramref name="i"/> in host memory, [q, m]: to start from next time.</summary>
-    public Tensor BasisTensor(int i)
-    {
-        Tensor basis = Tensor.Empty("basis", ElementType.Float, [s.Q, s.M]);
-        device.Download(Basis(i), basis.Data, basis.ByteLength);
-        return basis;
-    }
 
     public void Run(CudaMatrix[] weights, IReadOnlyList<LowRankTask> tasks)
     {
@@ -101,8 +97,7 @@ internal sealed unsafe class CudaSubspaceIteration
 
     private void StartWarm(IReadOnlyList<LowRankTask> tasks)
     {
-        for (int i = 0; i < s.Count; i++) device.Upload(tasks[i].Warm!.Data, Basis(i), Block * sizeof(float));
-        GC.KeepAlive(tasks);
+        for (int i = 0; i < s.Count; i++) bases.Load(tasks[i].Name, tasks[i].Warm!, Basis(i));
         Orthonormalise(passes: 1);
     }
 
@@ -128,18 +123,20 @@ internal sealed unsafe class CudaSubspaceIteration
     /// <summary>y ← T_d(2G/a − I)·y with a = θ_q of each open matrix; z = G·y is there already.</summary>
     private void Filter(bool[] open)
     {
-        var scale = new float[s.Count];
-        int[] degree = new int[s.Count];
+        float[] numbers = new float[2 * s.Count]; // scales, then degrees: one copy
+        Span<float> scale = numbers.AsSpan(0, s.Count);
+        Span<int> degree = MemoryMarshal.Cast<float, int>(numbers.AsSpan(s.Count));
+        int most = 0;
         for (int i = 0; i < s.Count; i++)
         {
             if (!open[i]) continue;
             degree[i] = ChebyshevFilter.Degree(ritz[i].AsSpan(0, s.Q), s.Rank, Bounds[i], options.Tolerance, Outers[i] == 0 && startedWarm, out double a);
             scale[i] = (float)(2 / a);
+            most = Math.Max(most, degree[i]);
         }
-        fixed (float* from = scale) device.Upload((byte*)from, scales, s.Count * sizeof(float));
-        fixed (int* from = degree) device.Upload((byte*)from, degrees, s.Count * sizeof(int));
+        fixed (float* from = numbers) device.Upload((byte*)from, scales, numbers.Length * sizeof(float));
         Step(y, next, 0);
-        for (int i = 1; i < degree.Max(); i++)
+        for (int i = 1; i < most; i++)
         {
             MultiplyByGram(next, z);
             Step(y, next, i);
@@ -199,13 +196,14 @@ internal sealed unsafe class CudaSubspaceIteration
     /// <summary>The one wait of a round.</summary>
     private void ReadBounds()
     {
-        double[] t = device.Read<double>(theta, s.Q * s.Count), r = device.Read<double>(squares, s.Rank * s.Count);
-        int[] info = device.Read<int>(infos, 2 * s.Count);
-        if (Array.FindIndex(info, v => v != 0) is >= 0 and var bad)
+        double[] findings = device.Read<double>(theta, (s.Q + s.Rank + 1) * s.Count);
+        ReadOnlySpan<double> t = findings.AsSpan(0, s.Q * s.Count), r = findings.AsSpan(s.Q * s.Count, s.Rank * s.Count);
+        ReadOnlySpan<int> info = MemoryMarshal.Cast<double, int>(findings.AsSpan((s.Q + s.Rank) * s.Count));
+        if (info.IndexOfAnyExcept(0) is >= 0 and var bad)
             throw new Devices.Cuda.Interop.CudaException($"The refresh failed: cuSOLVER's {(bad < s.Count ? "Cholesky factorization" : "eigenvalue decomposition")} of matrix {bad % s.Count} in a batch of {s.Count} ({s.Rows} x {s.Columns}) ended with info {info[bad]}; try --device cpu for the refresh and report this");
         for (int i = 0; i < s.Count; i++)
         {
-            Array.Copy(t, i * s.Q, ritz[i], 0, s.Q);
+            t.Slice(i * s.Q, s.Q).CopyTo(ritz[i]);
             double bound = 0;
             for (int j = 0; j < s.Rank; j++)
             {

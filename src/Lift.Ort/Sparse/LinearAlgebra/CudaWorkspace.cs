@@ -8,6 +8,9 @@ internal sealed class CudaWorkspace(CudaDevice device) : IDisposable
 {
     private readonly Dictionary<string, CudaBuffer<byte>> pieces = [];
 
+    /// <summary>What it holds now.</summary>
+    public long Held => pieces.Values.Sum(p => p.Length);
+
     public nint Floats(string name, long count) => Bytes(name, count * sizeof(float));
 
     public nint Doubles(string name, long count) => Bytes(name, count * sizeof(double));

@@ -23,7 +23,7 @@ internal sealed class Lift(SelectionOptions options, IDevice device, TopOrder or
         lowRank.Approximate(tasks, options.FilterRank, (i, result) =>
         {
             if (options.WarmStart && result.Basis is { } basis) Bases[tasks[i].Name] = basis;
-            found[i] = new Selected(TopMagnitude.Select(device, result.Data, rows * columns, batch[i].K, order), result.Bound, result.Outers);
+            found[i] = new Selected(null, result.Bound, result.Outers) { Queued = TopMagnitude.Queue(device, result.Data, rows * columns, batch[i].K, order) };
         });
         return found;
     }
@@ -43,7 +43,7 @@ internal sealed class LiftRandomRank(SelectionOptions options, IDevice device) :
         new System.Random(candidate.Seed).Shuffle(directions);
         Selected found = default;
         lowRank.Approximate(new LowRankTask(candidate.Weight, rows, columns, candidate.Seed, null), directions[..Math.Min(options.FilterRank, directions.Length)],
-            result => found = new Selected(TopMagnitude.Select(device, result.Data, rows * columns, candidate.K)));
+            result => found = new Selected(null) { Queued = TopMagnitude.Queue(device, result.Data, rows * columns, candidate.K) });
         return found;
     }
 

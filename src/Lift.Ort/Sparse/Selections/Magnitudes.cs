@@ -9,9 +9,9 @@ internal sealed class WeightMagnitude(IDevice device) : ISelection
     public Selected Select(Candidate candidate)
     {
         using DeviceBuffer<float>? copy = device.AsSingle(candidate.Weight, out nint weight);
-        int[] positions = TopMagnitude.Select(device, weight, (int)candidate.Weight.Count, candidate.K);
+        QueuedPositions positions = TopMagnitude.Queue(device, weight, (int)candidate.Weight.Count, candidate.K);
         GC.KeepAlive(candidate.Weight);
-        return new Selected(positions);
+        return new Selected(null) { Queued = positions };
     }
 }
 
@@ -26,8 +26,8 @@ internal sealed unsafe class StatisticRank(IDevice device, Statistic statistic, 
     public Selected Select(Candidate candidate)
     {
         Tensor scores = candidate.Statistic ?? throw new ArgumentException($"no {statistic} for '{candidate.Weight.Name}'");
-        int[] positions = TopMagnitude.Select(device, (nint)scores.Data, (int)scores.Count, candidate.K, order);
+        QueuedPositions positions = TopMagnitude.Queue(device, (nint)scores.Data, (int)scores.Count, candidate.K, order);
         GC.KeepAlive(scores);
-        return new Selected(positions);
+        return new Selected(null) { Queued = positions };
     }
 }
