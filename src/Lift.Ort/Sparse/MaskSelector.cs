@@ -83,7 +83,8 @@ public sealed class MaskSelector : IDisposable
             masks[chosen.Index] = chosen.Mask;
             common += chosen.Common;
             union += chosen.Union;
-            done?.Invoke(reports[chosen.Index] = chosen.Report);
+            reports[chosen.Index] = chosen.Report;
+            done?.Invoke(chosen.Report);
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using Lift.Ort.Artifacts;
+using Lift.Ort.Data;
 using Lift.Ort.Devices;
 using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
