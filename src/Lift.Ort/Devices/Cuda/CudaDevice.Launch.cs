@@ -3,9 +3,12 @@ using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Devices.Cuda;
 
-/// <summary>How many blocks of how many threads.</summary>
-internal readonly record struct Grid(long Blocks, int Threads)
+/// <summary>How many blocks of how many threads, and how many bytes of dynamic shared memory each block gets.</summary>
+internal readonly record struct Grid(long Blocks, int Threads, int Shared = 0)
 {
+    /// <summary>Dynamic shared memory that a block gets without further ado.</summary>
+    public const int UsualShared = 48 << 10;
+
     /// <summary>Threads of a block, where nothing speaks for another number; kernels with block-wide sums count on it.</summary>
     public const int Block = 256;
 
@@ -19,6 +22,7 @@ public sealed unsafe partial class CudaDevice
     private readonly Lock compiling = new();
     private readonly Dictionary<(string File, ElementType? Type), CudaModuleHandle> modules = [];
     private readonly Dictionary<(string File, ElementType? Type, string Name), nint> functions = [];
+    private readonly Dictionary<nint, int> shared = [];
     private string? lastKernel;
 
     internal KernelCompiler Compiler => compiler;
@@ -37,12 +41,24 @@ public sealed unsafe partial class CudaDevice
         if (grid.Blocks > int.MaxValue) throw new ArgumentOutOfRangeException(nameof(grid), $"{kernel}: {grid.Blocks} blocks");
         nint function = Function(file, type, kernel);
         lastKernel = kernel;
+        if (grid.Shared > Grid.UsualShared) Allow(function, grid.Shared, kernel);
         void** pointers = stackalloc void*[Math.Max(1, arguments.Length)];
         fixed (KernelArgument* first = arguments)
         {
             for (int i = 0; i < arguments.Length; i++) pointers[i] = KernelArgument.Place(first + i);
-            CudaDriver.LaunchKernel(function, (uint)grid.Blocks, 1, 1, (uint)grid.Threads, 1, 1, 0, on, pointers, null)
+            CudaDriver.LaunchKernel(function, (uint)grid.Blocks, 1, 1, (uint)grid.Threads, 1, 1, (uint)grid.Shared, on, pointers, null)
                 .ThrowIfFailed($"kernel {kernel} of {file}.cu, {grid.Blocks} blocks of {grid.Threads} threads");
+        }
+    }
+
+    /// <summary>More shared memory than usual has to be asked for, once.</summary>
+    private void Allow(nint function, int bytes, string kernel)
+    {
+        lock (compiling)
+        {
+            if (shared.GetValueOrDefault(function) >= bytes) return;
+            CudaDriver.FuncSetAttribute(function, CudaDriver.MaxDynamicShared, bytes).ThrowIfFailed($"{bytes} bytes of shared memory for kernel {kernel}");
+            shared[function] = bytes;
         }
     }
 

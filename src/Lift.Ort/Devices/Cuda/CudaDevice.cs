@@ -34,7 +34,7 @@ public sealed unsafe partial class CudaDevice : IDevice
             CudaDriver.DeviceGetAttribute(out int value, which, device).ThrowIfFailed();
             return value;
         }
-        (Processors, Architecture) = (Attribute(CudaDriver.ProcessorCount), $"sm_{Attribute(CudaDriver.MajorVersion)}{Attribute(CudaDriver.MinorVersion)}");
+        (Processors, SharedPerBlock, Capability) = (Attribute(CudaDriver.ProcessorCount), Attribute(CudaDriver.OptInShared), (10 * Attribute(CudaDriver.MajorVersion)) + Attribute(CudaDriver.MinorVersion));
         CudaDriver.DevicePrimaryCtxRetain(out context, device).ThrowIfFailed();
         MakeCurrent();
         CudaDriver.StreamCreate(out stream, CudaDriver.NonBlocking).ThrowIfFailed();
@@ -65,7 +65,13 @@ public sealed unsafe partial class CudaDevice : IDevice
     public OrtMemoryInfo MemoryInfo { get; }
 
     /// <summary>"sm_90"</summary>
-    internal string Architecture { get; }
+    internal string Architecture => $"sm_{Capability}";
+
+    /// <summary>90 for an H100 or H200.</summary>
+    internal int Capability { get; }
+
+    /// <summary>Most bytes of shared memory that a block can ask for.</summary>
+    internal int SharedPerBlock { get; }
 
     /// <summary>Multiprocessors.</summary>
     internal int Processors { get; }

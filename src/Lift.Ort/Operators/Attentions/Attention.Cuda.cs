@@ -9,7 +9,7 @@ internal sealed partial class Attention : ICudaKernel
         CpuTensor q = context.Input(0), k = context.Input(1), v = context.Input(2);
         var g = new AttentionGeometry(form, q.Dims, k.Dims, v.Dims);
         nint y = context.Output(0, g.YDims), lse = context.Output(1, [.. g.Q.Leads, g.Q.Rows]);
-        if (g.Count * g.Q.Rows == 0) return;
+        if (g.Count * g.Q.Rows == 0 || FlashAttention.Of(context, form, g, q, k, v, 3)?.Forward(y, lse) == true) return;
         bool narrow = q.Type != ElementType.Float;
         var run = new CudaAttention(context, form, g, q.Type, 3, narrow ? 6 : 4);
         nint[] scratch = context.Parts(run.TableBytes, run.PackedBytes, run.Piece * sizeof(float), narrow ? run.Piece * run.Size : 0, run.Most * run.Rows * g.V.Columns * sizeof(float));

@@ -23,9 +23,10 @@ internal sealed partial class Attention(AttentionForm form) : FloatKernel
 /// The gradient of <see cref="Attention"/> by q, k and v, from dY and lse: with p = exp(s − lse), dv = pᵀ dy, dp = dy vᵀ, ds = p · (dp − Σ p dp) · scale (times 1 − tanh² under a cap,
 /// 0 where keep is false), dq = ds k, dk = dsᵀ q. The probabilities are made anew, some rows at a time. k and v that serve several heads get the sum of theirs.
 /// </summary>
+/// <remarks>y is the forward pass's result: Σ p dp = Σ dy y. Halves that have all of dp at hand do without it.</remarks>
 internal sealed partial class AttentionGrad(AttentionForm form) : FloatKernel
 {
-    public static readonly OperatorSchema Schema = new("AttentionGrad", ["dY: T", "q: T", "k: T", "v: T", "lse: U", "bias?: T", "keep?: bool", "mask?: T"], ["dq?: T", "dk?: T", "dv?: T"],
+    public static readonly OperatorSchema Schema = new("AttentionGrad", ["dY: T", "q: T", "k: T", "v: T", "lse: U", "bias?: T", "keep?: bool", "mask?: T", "y?: T"], ["dq?: T", "dk?: T", "dv?: T"],
         n => new AttentionGrad(AttentionForm.Of(n)))
     {
         Domain = OperatorSchema.OwnDomain,

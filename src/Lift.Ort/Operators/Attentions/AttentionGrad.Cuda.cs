@@ -9,6 +9,7 @@ internal sealed partial class AttentionGrad : ICudaKernel
         CpuTensor dy = context.Input(0), q = context.Input(1), k = context.Input(2), v = context.Input(3);
         AttentionGeometry g = Fit(dy, q, k, v);
         nint dq = context.Output(0, q.Dims), dk = context.Output(1, k.Dims), dv = context.Output(2, v.Dims);
+        if (context.Address(8) is var y and not 0 && FlashAttention.Of(context, form, g, q, k, v, 5)?.Backward(y, dy.Address, context.Address(4), dq, dk, dv) == true) return;
         bool narrow = q.Type != ElementType.Float;
         var run = new CudaAttention(context, form, g, q.Type, 5, narrow ? 12 : 8);
         long columns = g.K.Rows, depth = g.Q.Columns, width = g.V.Columns, keyBytes = run.KeyAt.Length * columns * depth * sizeof(float), valueBytes = run.ValueAt.Length * columns * width * sizeof(float);

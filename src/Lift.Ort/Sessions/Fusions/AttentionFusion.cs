@@ -81,7 +81,6 @@ internal sealed class FoundAttention
         var (bias, keep, mask) = (Sum(chain.Biases, "bias"), Keep(), Sum(chain.Masks, "mask"));
         string lse = $"{y.Value}/lift/lse";
         string[] masks = [bias, keep, mask];
-        masks = masks[..(Array.FindLastIndex(masks, m => m.Length > 0) + 1)];
         (string, object)[] attributes =
         [
             ("scale", (float)(chain.Scale * q.Scale * k.Scale)), ("softcap", (float)chain.Softcap), ("fill", (float)chain.Fill), ("floor", (float)chain.Floor), ("guard", chain.Guard ? 1 : 0),
@@ -90,11 +89,11 @@ internal sealed class FoundAttention
         string[] operands = [q.Operand.Value, k.Operand.Value, v.Operand.Value];
         NodeProto[] replaced = [.. Replaced];
         string[] read = [.. replaced.SelectMany(n => n.Input), .. chain.Scores.Node.Output, .. chain.Product.Node.Output];
-        graph.Replace(last, [last], Fusion.Node("Attention", OperatorSchema.OwnDomain, [.. operands, .. masks], gradients is null ? [y.Value] : [y.Value, lse], attributes));
+        graph.Replace(last, [last], Fusion.Node("Attention", OperatorSchema.OwnDomain, [.. operands, .. masks[..(Array.FindLastIndex(masks, m => m.Length > 0) + 1)]], gradients is null ? [y.Value] : [y.Value, lse], attributes));
         if (gradients is not null)
         {
             string[] outputs = [.. new[] { q, k, v }.Select(o => o.Gradient?.Value.Value ?? "")];
-            NodeProto made = Fusion.Node("AttentionGrad", OperatorSchema.OwnDomain, [dy.Value, .. operands, lse, .. masks], outputs, attributes);
+            NodeProto made = Fusion.Node("AttentionGrad", OperatorSchema.OwnDomain, [dy.Value, .. operands, lse, .. masks, y.Value], outputs, attributes);
             made.Name = $"{y.Value}/lift/gradient";
             graph.Replace(gradients.DResult, replaced[1..], made);
         }

@@ -39,6 +39,7 @@ public sealed class KernelFilesTests
     internal static ElementType?[] TypesOf(string source)
     {
         if (!source.Contains("scalar", StringComparison.Ordinal)) return [null];
+        if (source.Contains("16-bit scalars only", StringComparison.Ordinal)) return [ElementType.Float16, ElementType.BFloat16];
         return source.Contains("// any type", StringComparison.Ordinal)
             ? [ElementType.Float, ElementType.Float16, ElementType.BFloat16, ElementType.Int32, ElementType.Int64, ElementType.Bool]
             : [ElementType.Float, ElementType.Float16, ElementType.BFloat16];

@@ -7,7 +7,7 @@ internal static unsafe partial class CudaDriver
 {
     private const string Library = CudaLibraries.Driver;
 
-    public const int ProcessorCount = 16, MajorVersion = 75, MinorVersion = 76; // CUdevice_attribute
+    public const int ProcessorCount = 16, MajorVersion = 75, MinorVersion = 76, OptInShared = 97; // CUdevice_attribute
 
     [LibraryImport(Library, EntryPoint = "cuInit")]
     internal static partial CudaResult Init(uint flags);

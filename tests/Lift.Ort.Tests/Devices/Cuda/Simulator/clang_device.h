@@ -5,6 +5,8 @@
 #define __global__ __attribute__((global))
 #define __shared__ __attribute__((shared))
 #define __forceinline__ inline __attribute__((always_inline))
+#define __align__(bytes) __attribute__((aligned(bytes)))
+#define __launch_bounds__(...) __attribute__((launch_bounds(__VA_ARGS__)))
 
 typedef unsigned long size_t;
 #include <__clang_cuda_builtin_vars.h>
@@ -35,6 +37,7 @@ __device__ inline unsigned atomicAdd(unsigned* p, unsigned x) { return (unsigned
 __device__ inline unsigned atomicMax(unsigned* p, unsigned x) { return __nvvm_atom_max_gen_ui(p, x); }
 __device__ inline int atomicExch(int* p, int x) { return __nvvm_atom_xchg_gen_i(p, x); }
 __device__ inline int atomicMax(int* p, int x) { return __nvvm_atom_max_gen_i(p, x); }
+__device__ inline size_t __cvta_generic_to_shared(const void* p) { return (size_t)(const __attribute__((address_space(3))) void*)p; }
 __device__ inline void block_barrier() { __nvvm_bar_sync(0); }
 #define __syncthreads() block_barrier()
 __device__ inline int shuffle_xor(unsigned mask, int x, int lane) { return __nvvm_shfl_sync_bfly_i32(mask, x, lane, 31); }

@@ -16,6 +16,7 @@
 struct SimulatorIndex { unsigned x, y, z; };
 extern "C" {
 SimulatorIndex simulator_grid, simulator_block, simulator_block_index, simulator_thread_index;
+unsigned char* simulator_shared;
 void simulator_sync();
 double simulator_exchange(double value, int other);
 void simulator_open();
@@ -98,11 +99,22 @@ extern "C" double simulator_exchange(double value, int other) {
     return result;
 }
 
-static void launch(unsigned blocks, unsigned threads) {
+static const size_t shared_room = 256 << 10, shared_limit = 227 << 10;
+static unsigned char* shared_memory;                         // up to a page that faults
+static std::map<void*, int> opted;                           // kernel -> what it may take of it
+
+static void launch(unsigned blocks, unsigned threads, unsigned shared) {
+    if (!shared_memory) {
+        shared_memory = (unsigned char*)mmap(0, shared_room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        mprotect(shared_memory + shared_room, page, PROT_NONE);
+    }
+    shared = (shared + 15) / 16 * 16;
+    simulator_shared = shared_memory + shared_room - shared;
     if (!stacks) stacks = (char*)mmap(0, 1024 * stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     simulator_grid = {blocks, 1, 1}, simulator_block = {threads, 1, 1};
     for (unsigned b = 0; b < blocks; b++) {
         simulator_block_index = {b, 0, 0};
+        memset(simulator_shared, 0xff, shared);
         for (unsigned t = 0; t < threads; t++) {
             void** stack = (void**)(stacks + (t + 1) * stack_size) - 2;
             stack[0] = (void*)fiber_main;                    // return address; the stack is misaligned by 8 on entry, as after a call
@@ -135,7 +147,7 @@ int cuDriverGetVersion(int* v) { *v = 13000; return 0; }
 int cuDeviceGetCount(int* n) { *n = 1; return 0; }
 int cuDeviceGet(int* d, int i) { *d = 0; return i == 0 ? 0 : 101; }
 int cuDeviceGetName(char* name, int n, int) { snprintf(name, n, "simulated GPU"); return 0; }
-int cuDeviceGetAttribute(int* v, int a, int) { *v = a == 75 ? 9 : a == 76 ? 0 : 4; return 0; }
+int cuDeviceGetAttribute(int* v, int a, int) { *v = a == 75 ? 9 : a == 76 ? 0 : a == 97 ? 227 << 10 : 4; return 0; }
 int cuDevicePrimaryCtxRetain(void** c, int) { *c = (void*)1; return 0; }
 int cuDevicePrimaryCtxRelease_v2(int) { return 0; }
 int cuCtxSetCurrent(void*) { return 0; }
@@ -211,12 +223,18 @@ int cuModuleGetFunction(void** f, void* module, const char* name) {
     *f = run;
     return 0;
 }
-int cuLaunchKernel(void* f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned, void*, void** p, void**) {
+int cuFuncSetAttribute(void* f, int attribute, int value) {
+    if (attribute != 8 || value < 0 || (size_t)value > shared_limit) return 1;
+    opted[f] = value;
+    return 0;
+}
+int cuLaunchKernel(void* f, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void*, void** p, void**) {
     if (!f || !gx || !bx || bx > 1024 || gy != 1 || gz != 1 || by != 1 || bz != 1) return 1;
+    if (shared > 48 << 10 && (!opted.count(f) || shared > (unsigned)opted[f])) return 1;
     Opened o;
     counts[LAUNCHES]++;
     kernel = (void (*)(void**))f, arguments = p;
-    launch(gx, bx);
+    launch(gx, bx, shared);
     return 0;
 }
 int cuGetErrorName(int error, const char** s) { *s = error == 2 ? "CUDA_ERROR_OUT_OF_MEMORY" : error == 100 ? "CUDA_ERROR_NO_DEVICE" : error == 500 ? "CUDA_ERROR_NOT_FOUND" : "CUDA_ERROR"; return 0; }
