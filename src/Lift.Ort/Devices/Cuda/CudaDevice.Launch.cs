@@ -22,7 +22,7 @@ public sealed unsafe partial class CudaDevice
     private readonly Lock compiling = new();
     private readonly Dictionary<(string File, ElementType? Type), CudaModuleHandle> modules = [];
     private readonly Dictionary<(string File, ElementType? Type, string Name), nint> functions = [];
-    private readonly Dictionary<nint, int> shared = [];
+    private readonly Dictionary<nint, int> allowed = [];
     private string? lastKernel;
 
     internal KernelCompiler Compiler => compiler;
@@ -56,9 +56,9 @@ public sealed unsafe partial class CudaDevice
     {
         lock (compiling)
         {
-            if (shared.GetValueOrDefault(function) >= bytes) return;
+            if (allowed.GetValueOrDefault(function) >= bytes) return;
             CudaDriver.FuncSetAttribute(function, CudaDriver.MaxDynamicShared, bytes).ThrowIfFailed($"{bytes} bytes of shared memory for kernel {kernel}");
-            shared[function] = bytes;
+            allowed[function] = bytes;
         }
     }
 
