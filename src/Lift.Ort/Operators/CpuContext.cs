@@ -53,6 +53,12 @@ internal sealed unsafe class CpuContext(nint context)
 
     private readonly Dictionary<int, CpuTensor?> inputs = [];
 
+    /// <summary>ONNX Runtime's name for the memory of the host.</summary>
+    public static nint HostMemory { get; } = CreateHostMemory();
+
+    /// <summary>ONNX Runtime's OrtKernelContext.</summary>
+    public nint Handle => context;
+
     /// <summary>How many inputs the node lists; trailing optional ones may be missing.</summary>
     public int InputCount
     {
@@ -134,6 +140,13 @@ internal sealed unsafe class CpuContext(nint context)
             handle.Free();
         }
         if (job.Error is { } error) ExceptionDispatchInfo.Throw(error);
+    }
+
+    private static nint CreateHostMemory()
+    {
+        nint info;
+        Ok(((delegate* unmanaged<int, int, nint*, nint>)Function("CreateCpuMemoryInfo"))(0, 0, &info)); // OrtDeviceAllocator, OrtMemTypeDefault
+        return info;
     }
 
     private const long SmallestPart = 16 * 1024;

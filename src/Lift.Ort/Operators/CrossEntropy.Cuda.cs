@@ -84,6 +84,6 @@ internal sealed unsafe partial class CrossEntropyStep : ICudaKernel
         KernelArgument given = KernelArgument.Of(&labels);
         context.Launch(CudaFile, "TotalWeight", logits.Type, new Grid(1, Grid.Block), given, s.Count, total);
         context.Launch(CudaFile, "RowStep", logits.Type, new Grid(s.Count, Grid.Block), logits.Address, given, context.Address(2), total, dx, losses, s.Length);
-        context.Launch(CudaFile, "SumLosses", logits.Type, new Grid(1, Grid.Block), losses, s.Count, total, loss);
+        context.Launch(CudaFile, "SumLosses", ElementType.Float, new Grid(1, Grid.Block), losses, s.Count, total, loss);
     }
 }

@@ -17,7 +17,7 @@ internal sealed partial class SoftmaxCrossEntropyLossInternal(LossReduction redu
     public static readonly OperatorSchema Schema = new(
         "SoftmaxCrossEntropyLossInternal",
         ["scores: T", "labels: L", "weights?: T", "ignore_index?: int64"],
-        ["output: T", "log_prob: T"],
+        ["output: T", "log_prob?: T"],
         n => new SoftmaxCrossEntropyLossInternal(Reduction(n)))
     { OnCuda = true, HostInputs = [3] };
 

@@ -1,5 +1,5 @@
 // Cross-entropy and its gradient. Scores are slices of `length` classes that lie `inner` apart, one block per slice; a label that is no class gives NaN.
-// Specification: CrossEntropy.Cpu.cs, CrossEntropyStep.Cpu.cs
+// Specification: CrossEntropy.Cpu.cs, CrossEntropyStep.Cpu.cs, LinearCrossEntropyStep.Cpu.cs
 #include "common.cuh"
 
 struct Labels { const void* at; const scalar* weight; long long ignored; long long classes; int wide; int pad; };
@@ -72,7 +72,7 @@ extern "C" __global__ void SliceGrad(const scalar* dy, int each, const scalar* l
 }
 
 // Loss and gradient of a row in one pass; dx may be x. scale = dY / *total.
-extern "C" __global__ void RowStep(const scalar* x, Labels labels, const scalar* dy, const double* total, scalar* dx, float* loss, long long length) {
+extern "C" __global__ void RowStep(const scalar* x, Labels labels, const float* dy, const double* total, scalar* dx, float* loss, long long length) {
     long long row = blockIdx.x, first = row * length, label = class_of(labels, row);
     x += first, dx += first;
     if (label == -1) {
@@ -80,7 +80,7 @@ extern "C" __global__ void RowStep(const scalar* x, Labels labels, const scalar*
         if (threadIdx.x == 0) loss[row] = 0;
         return;
     }
-    float most = slice_max(x, length, 1), sum = slice_sum_exp(x, length, 1, most), scale = label == -2 ? not_a_number() : *total == 0 ? 0 : widen(*dy) / (float)*total;
+    float most = slice_max(x, length, 1), sum = slice_sum_exp(x, length, 1, most), scale = label == -2 ? not_a_number() : *total == 0 ? 0 : *dy / (float)*total;
     if (threadIdx.x == 0) loss[row] = label == -2 ? not_a_number() : most + logf(sum) - widen(x[label]);
     __syncthreads();
     float share = scale / sum;
@@ -93,4 +93,64 @@ extern "C" __global__ void RowStep(const scalar* x, Labels labels, const scalar*
         return;
     }
     for (long long i = threadIdx.x; i < length; i += BLOCK) narrow(expf(widen(x[i]) - most) * share - (i == label ? scale : 0), dx + i);
+}
+
+// The row's largest number and the sum of exp(z − it) in one pass; z from −∞ on.
+struct Norm { float most; float sum; };
+
+template <class F> __device__ __forceinline__ Norm row_norm(long long length, F z) {
+    float most = -3.402823466e38f, sum = 0;
+    for (long long i = threadIdx.x; i < length; i += BLOCK) {
+        float value = z(i), now = larger(value, most);
+        sum = sum * expf(most - now) + expf(value - now);
+        most = now;
+    }
+    float all = block_max(most);
+    return {all, block_sum(sum * expf(most - all))};
+}
+
+// Row `first + block` of a linear layer: z = scale · (x + bias), or softcap · tanh of that, in float32 becomes its loss and, where gradients are wanted, the gradient of x over the same
+// memory, in the type of the model. Every turn reads before it writes, and what it writes ends before what the next turn reads. dY / *total is the share of a label.
+extern "C" __global__ void LinearRow(float* logits, const scalar* bias, float scale, float softcap, Labels labels, long long first, const float* dy, const double* total, scalar* gradients, float* loss, long long length) {
+    float* x = logits + blockIdx.x * length;
+    scalar* dx = (scalar*)x;
+    long long label = class_of(labels, first + blockIdx.x);
+    auto z = [&](long long i) {
+        float u = scale * (bias ? x[i] + widen(bias[i]) : x[i]);
+        return softcap != 0 ? softcap * tanhf(u) : u;
+    };
+    if (label == -1) {
+        for (long long i = threadIdx.x; gradients && i < length; i += BLOCK) narrow(0.f, dx + i);
+        if (threadIdx.x == 0) loss[first + blockIdx.x] = 0;
+        return;
+    }
+    Norm norm = row_norm(length, z);
+    if (threadIdx.x == 0) loss[first + blockIdx.x] = label == -2 ? not_a_number() : norm.most + logf(norm.sum) - z(label);
+    if (!gradients) return;
+    float step = scale * (label == -2 ? not_a_number() : *total == 0 ? 0 : *dy / (float)*total), share = step / norm.sum;
+    __syncthreads();
+    for (long long base = 0; base < length; base += 4 * BLOCK) {
+        float g[4];
+        for (int k = 0; k < 4; k++) {
+            long long i = base + k * BLOCK + threadIdx.x;
+            if (i >= length) continue;
+            float value = z(i);
+            g[k] = expf(value - norm.most) * share - (i == label ? step : 0);
+            if (softcap != 0) g[k] *= softcap - value * value / softcap;
+        }
+        __syncthreads();
+        for (int k = 0; k < 4; k++) {
+            long long i = base + k * BLOCK + threadIdx.x;
+            if (i < length) narrow(g[k], dx + i);
+        }
+    }
+}
+
+// sums (+)= the rows, which begin `step` apart.
+extern "C" __global__ void AddRows(const scalar* rows, long long step, long long count, float* sums, long long length, int add) {
+    for (long long i = first_index(); i < length; i += index_stride()) {
+        float sum = add ? sums[i] : 0;
+        for (long long r = 0; r < count; r++) sum += widen(rows[r * step + i]);
+        sums[i] = sum;
+    }
 }

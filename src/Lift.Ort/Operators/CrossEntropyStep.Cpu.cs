@@ -21,14 +21,20 @@ internal sealed unsafe partial class CrossEntropyStep
                     Simd.Clear(dx + first, s.Length);
                     continue;
                 }
-                T max = Simd.Max(x + first, s.Length), target = x[first + label];
-                T sum = ShiftedExp(x + first, max, dx + first, s.Length);
-                Simd.Scale(scale / sum, dx + first, s.Length);
-                dx[first + label] -= scale;
-                losses[row] = double.CreateChecked(max + T.Log(sum) - target);
+                losses[row] = Row(x + first, dx + first, s.Length, label, scale);
             }
         });
         *loss = T.CreateChecked(total == T.Zero ? 0 : losses.Sum() / double.CreateChecked(total));
+    }
+
+    /// <summary>dx = (softmax(x) − onehot(label)) · scale, where dx may be x; answers the row's loss.</summary>
+    public static double Row<T>(T* x, T* dx, long n, long label, T scale) where T : unmanaged, IFloatingPointIeee754<T>
+    {
+        T max = Simd.Max(x, n), target = x[label];
+        T sum = ShiftedExp(x, max, dx, n);
+        Simd.Scale(scale / sum, dx, n);
+        dx[label] -= scale;
+        return double.CreateChecked(max + T.Log(sum) - target);
     }
 
     /// <summary>y = exp(x − max); answers Σ y.</summary>

@@ -9,8 +9,8 @@ internal sealed partial class CrossEntropyStep(long ignored) : FloatKernel
 {
     public static readonly OperatorSchema Schema = new(
         "CrossEntropyStep",
-        ["logits: T", "labels: L", "dY: T"],
-        ["d_logits: T", "loss: T"],
+        ["logits: T", "labels: L", "dY: U"],
+        ["d_logits: T", "loss: U"],
         n => new CrossEntropyStep(n.Int("ignore_index", long.MinValue)))
     {
         Domain = OperatorSchema.OwnDomain,

@@ -18,6 +18,9 @@ internal readonly unsafe struct NodeAttributes(nint info)
     private static readonly delegate* unmanaged<nint, long*, nuint, nint> getDims = (delegate* unmanaged<nint, long*, nuint, nint>)Function("GetDimensions");
     private static readonly delegate* unmanaged<nint, void> releaseType = (delegate* unmanaged<nint, void>)Function("ReleaseTypeInfo");
 
+    /// <summary>ONNX Runtime's OrtKernelInfo; valid while the kernel is made.</summary>
+    public nint Info => info;
+
     /// <summary>The node's name; may be empty.</summary>
     public string NodeName
     {

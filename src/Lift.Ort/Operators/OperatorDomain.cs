@@ -116,7 +116,9 @@ internal sealed unsafe class OperatorDomain
         try
         {
             var node = new NodeAttributes(info);
-            *kernel = GCHandle.ToIntPtr(GCHandle.Alloc(new NodeKernel($"{schema.Name} '{node.NodeName}'", schema.Create(node), Of(op).Device)));
+            OperatorKernel made = schema.Create(node);
+            if (Of(op).Device is null) made.Open(node, Of(op).InputTypes);
+            *kernel = GCHandle.ToIntPtr(GCHandle.Alloc(new NodeKernel($"{schema.Name} '{node.NodeName}'", made, Of(op).Device)));
             return 0;
         }
         catch (Exception e)
@@ -143,7 +145,12 @@ internal sealed unsafe class OperatorDomain
     }
 
     [UnmanagedCallersOnly]
-    private static void Destroy(nint kernel) => GCHandle.FromIntPtr(kernel).Free();
+    private static void Destroy(nint kernel)
+    {
+        GCHandle handle = GCHandle.FromIntPtr(kernel);
+        ((NodeKernel)handle.Target!).Kernel.Close();
+        handle.Free();
+    }
 
     [UnmanagedCallersOnly]
     private static nuint FirstInputInPlace(int** inputs, int** outputs) => Pair(0, inputs, outputs);

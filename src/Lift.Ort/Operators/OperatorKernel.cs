@@ -12,6 +12,12 @@ internal abstract class OperatorKernel
     /// <summary>The CPU half: the specification, and the product where there is no GPU.</summary>
     /// <exception cref="Exception">Becomes the run's error in ONNX Runtime, with its message.</exception>
     public abstract void Run(CpuContext context);
+
+    /// <summary>Called once, before the first run, where the CPU half will run: the place to take kernels of ONNX Runtime's own (<see cref="RuntimeGemm"/>).</summary>
+    public virtual void Open(NodeAttributes node, ElementType[] inputTypes) { }
+
+    /// <summary>Called when the session closes.</summary>
+    public virtual void Close() { }
 }
 
 /// <summary>A kernel whose first input decides between float and double.</summary>

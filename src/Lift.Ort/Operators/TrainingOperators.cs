@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Lift.Ort.Devices;
 using Lift.Ort.Devices.Cpu;
 using Lift.Ort.Devices.Cuda;
+using Lift.Ort.Onnx;
 using Lift.Ort.Operators.Attentions;
 using Lift.Ort.Operators.Recurrent;
 using Microsoft.ML.OnnxRuntime;
@@ -73,6 +74,7 @@ public static class TrainingOperators
         InPlaceAccumulator.Schema,
         InPlaceAccumulator.Gradient,
         CrossEntropyStep.Schema,
+        LinearCrossEntropyStep.Schema,
         GatedUnit.Schema,
         GatedUnitGrad.Schema,
         Rotary.Schema,
@@ -102,6 +104,25 @@ public static class TrainingOperators
         var asked = new HasHalf(Table.First(s => s.Name == name), new());
         device.Run(asked);
         return asked.Answer.Value;
+    }
+
+    /// <summary>True where the operator's half for the device (null: the CPU) takes this type as T.</summary>
+    internal static bool Takes(IDevice? device, string name, ElementType type)
+    {
+        OperatorSchema schema = Table.First(s => s.Name == name);
+        int typed = Array.FindIndex(schema.Inputs, p => p.Type == "T");
+        var asked = new OverloadsOn(schema, new());
+        if (device is null) asked.Answer.Value = schema.Overloads();
+        else device.Run(asked);
+        return asked.Answer.Value!.Any(o => o.InputTypes[typed] == type);
+    }
+
+    /// <summary>Asks each device for its halves.</summary>
+    private readonly record struct OverloadsOn(OperatorSchema Schema, StrongBox<IEnumerable<OperatorOverload>> Answer) : IKernel
+    {
+        public void Run(CpuDevice device) => Answer.Value = Schema.Overloads();
+
+        public void Run(CudaDevice device) => Answer.Value = Schema.Overloads(device);
     }
 
     /// <summary>Asks each device for its half.</summary>

@@ -51,6 +51,7 @@ internal static partial class OperatorCases
         ["ZeroGradient"] = Zero,
         ["Group"] = Groups,
         ["CrossEntropyStep"] = CrossEntropyStep,
+        ["LinearCrossEntropyStep"] = LinearCrossEntropyStep,
         ["GatedUnit"] = GatedUnit,
         ["GatedUnitGrad"] = GatedUnitGrad,
         ["Rotary"] = Rotary,

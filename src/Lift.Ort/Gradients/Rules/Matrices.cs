@@ -39,6 +39,11 @@ internal static class Matrices
     {
         Operand a = new(b, 0, "A"), c = new(b, 1, "B");
         Var x = a.Turned, w = c.Turned, dy = b.Node.Float("alpha", 1) is var alpha && alpha != 1 ? b.Dy * alpha : b.Dy;
+        if (b.RankOf(w) == 2 && b.RankOf(x) >= 2)
+        {
+            Var?[] flat = Flat(b, x, w, dy);
+            return [flat[0] is { } rows ? a.Back(rows) : null, flat[1] is { } weight ? c.Back(weight) : null];
+        }
         Var? dx = b.Needs(0) ? a.Back(Broadcasting.SumTo(dy.MatMul(Swap(b, w)), x)) : null;
         Var? dw = b.Needs(1) ? c.Back(Broadcasting.SumTo(Swap(b, x).MatMul(dy), w)) : null;
         return [dx, dw];

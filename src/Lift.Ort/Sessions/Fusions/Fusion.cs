@@ -13,6 +13,7 @@ internal static class Fusion
     private static readonly (string Name, string[] Operators, Func<FusionGraph, NodeProto, bool> Apply)[] table =
     [
         ("attention", ["Attention", "AttentionGrad"], AttentionFusion.Apply),
+        ("linear cross-entropy", ["LinearCrossEntropyStep"], LinearCrossEntropyFusion.Apply), // before the next, which takes what this leaves
         ("cross-entropy", ["CrossEntropyStep"], CrossEntropyFusion.Apply),
         ("gated unit", ["GatedUnit", "GatedUnitGrad"], GatedUnitFusion.Apply),
         ("RMS normalization", ["SimplifiedLayerNormalizationGrad"], RmsNormalizationFusion.Apply),
@@ -25,7 +26,7 @@ internal static class Fusion
     /// <param name="frozen">Inputs of the model that are constants: parameters that are not trained.</param>
     public static IReadOnlyDictionary<string, int> Apply(ModelProto model, IDevice? device = null, IReadOnlyCollection<string>? without = null, IEnumerable<Tensor>? frozen = null)
     {
-        var graph = new FusionGraph(model, frozen);
+        var graph = new FusionGraph(model, frozen, device);
         var counts = table.ToDictionary(f => f.Name, _ => 0);
         foreach (var (name, operators, apply) in table)
         {

@@ -1,6 +1,8 @@
 using System.Runtime.InteropServices;
+using Lift.Ort.Devices;
 using Lift.Ort.Onnx;
 using Lift.Ort.Onnx.Reading;
+using Lift.Ort.Operators;
 
 namespace Lift.Ort.Sessions.Fusions;
 
@@ -8,6 +10,7 @@ namespace Lift.Ort.Sessions.Fusions;
 internal sealed class FusionGraph
 {
     private readonly GraphProto graph;
+    private readonly IDevice? device;
     private readonly Dictionary<string, NodeProto> makers = [];
     private readonly Dictionary<string, List<NodeProto>> readers = [];
     private readonly Dictionary<string, TensorProto> constants;
@@ -16,9 +19,11 @@ internal sealed class FusionGraph
     private readonly Dictionary<NodeProto, List<NodeProto>> inserted = new(ReferenceEqualityComparer.Instance);
     private readonly HashSet<NodeProto> gone = new(ReferenceEqualityComparer.Instance);
 
-    public FusionGraph(ModelProto model, IEnumerable<Tensor>? frozen = null)
+    /// <param name="frozen">Inputs of the model that are constants.</param>
+    /// <param name="device">Where the model will run; null: the CPU.</param>
+    public FusionGraph(ModelProto model, IEnumerable<Tensor>? frozen = null, IDevice? device = null)
     {
-        graph = model.Graph;
+        (graph, this.device) = (model.Graph, device);
         Types = new FusionTypes(model, frozen ?? []);
         constants = graph.Initializer.ToDictionary(t => t.Name);
         inputs = graph.Input.ToDictionary(i => i.Name);
@@ -39,6 +44,13 @@ internal sealed class FusionGraph
 
     /// <summary>Types and numbers of the values as the graph was before anything was replaced.</summary>
     public FusionTypes Types { get; }
+
+    /// <summary>True where an operator of ours computes with values of this type, which a device without 16-bit arithmetic sees as float32.</summary>
+    public bool Takes(string op, ElementType type)
+    {
+        if (type is ElementType.Float16 or ElementType.BFloat16 && device?.Computes16Bit != true) type = ElementType.Float;
+        return TrainingOperators.Takes(device, op, type);
+    }
 
     public bool Contains(NodeProto node) => node.Output.Count > 0 && makers.TryGetValue(node.Output.First(o => o.Length > 0), out NodeProto? maker) && ReferenceEquals(maker, node);
 
@@ -142,6 +154,29 @@ internal sealed class FusionGraph
             }
         }
         return true;
+    }
+
+    /// <summary>Takes away what the model says about the types of these values, which change.</summary>
+    public void Undeclare(IReadOnlyCollection<string> values)
+    {
+        ValueInfoProto[] kept = [.. graph.ValueInfo.Where(v => !values.Contains(v.Name))];
+        if (kept.Length == graph.ValueInfo.Count) return;
+        graph.ValueInfo.Clear();
+        graph.ValueInfo.AddRange(kept);
+    }
+
+    /// <summary>True where the node takes part in making the value.</summary>
+    public bool Needs(string value, NodeProto node)
+    {
+        var seen = new HashSet<NodeProto>(ReferenceEqualityComparer.Instance);
+        var open = new Stack<string>([value]);
+        while (open.TryPop(out string? next))
+        {
+            if (Maker(next) is not { } maker || !seen.Add(maker)) continue;
+            if (ReferenceEquals(maker, node)) return true;
+            foreach (string input in Inputs(maker)) open.Push(input);
+        }
+        return false;
     }
 
     /// <summary>Takes out the makers of these values that nobody reads, and what only they read, and so on upwards.</summary>
