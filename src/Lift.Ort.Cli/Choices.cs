@@ -64,6 +64,14 @@ internal static class Choices
         return option;
     }
 
+    /// <summary>An option of one of an enumeration's words, in lower case; numbers are none of them.</summary>
+    public static Option<T> Word<T>(string name, string description, T value) where T : struct, Enum =>
+        new(name) { Description = description, HelpName = Words<T>("|"), DefaultValueFactory = _ => value, CustomParser = ParseWord<T> };
+
+    /// <summary>The same, null where it is not given.</summary>
+    public static Option<T?> WordOrNone<T>(string name, string description) where T : struct, Enum =>
+        new(name) { Description = description, HelpName = Words<T>("|"), CustomParser = r => ParseWord<T>(r) };
+
     /// <summary>An option that counts something: 1 or more.</summary>
     public static Option<int> Count(string name, string description, int? value = null)
     {
@@ -75,6 +83,16 @@ internal static class Choices
 
     /// <summary>An option that takes name patterns with <c>*</c> and <c>?</c>, once or several times.</summary>
     public static Option<string[]> Patterns(string name, string description) => new(name) { Description = description, HelpName = "GLOB", AllowMultipleArgumentsPerToken = true };
+
+    private static string Words<T>(string between) where T : struct, Enum => string.Join(between, Enum.GetNames<T>()).ToLowerInvariant();
+
+    private static T ParseWord<T>(ArgumentResult result) where T : struct, Enum
+    {
+        string word = result.Tokens.Count == 1 ? result.Tokens[0].Value : "";
+        if (Enum.GetNames<T>().FirstOrDefault(n => n.Equals(word, StringComparison.OrdinalIgnoreCase)) is { } known) return Enum.Parse<T>(known);
+        result.AddError($"{(result.Parent as OptionResult)?.Option.Name} is '{word}'; give one of: {Words<T>(", ")}.");
+        return default;
+    }
 
     private static void AtLeastOne(OptionResult result)
     {

@@ -23,7 +23,10 @@ internal static class InputsFile
         {
             using FileStream stream = File.OpenRead(path);
             using JsonDocument document = JsonDocument.Parse(stream);
-            return document.RootElement.EnumerateObject().ToDictionary(p => p.Name, p => Tensor(path, p));
+            var inputs = new Dictionary<string, Tensor>();
+            foreach (JsonProperty input in document.RootElement.EnumerateObject())
+                if (!inputs.TryAdd(input.Name, Tensor(path, input))) throw new LiftException($"'{path}' gives the input '{input.Name}' twice; leave one out.");
+            return inputs;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
@@ -39,7 +42,7 @@ internal static class InputsFile
             long[] dims = [.. input.Value.GetProperty("shape").EnumerateArray().Select(d => d.GetInt64())];
             JsonElement data = input.Value.GetProperty("data");
             if (!types.TryGetValue(dtype, out var make)) throw new LiftException($"Input '{input.Name}' in '{path}' has the dtype '{dtype}'; dtypes are: {string.Join(", ", types.Keys)}.");
-            if (dims.Any(d => d < 0) || dims.Aggregate(1L, (n, d) => n * d) != data.GetArrayLength())
+            if (dims.Any(d => d < 0) || dims.Aggregate((Int128)1, (n, d) => n > data.GetArrayLength() && d > 0 ? n : n * d) != data.GetArrayLength())
                 throw new LiftException($"Input '{input.Name}' in '{path}' has {data.GetArrayLength()} numbers for the shape [{string.Join(", ", dims)}].");
             return make(input.Name, data, dims);
         }

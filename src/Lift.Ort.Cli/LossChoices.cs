@@ -15,7 +15,7 @@ internal sealed class LossChoices
     private readonly Option<string?> scored = new("--output") { Description = "The output that is scored; default: logits (embeddings: sentence_embedding and the like), else the first float output.", HelpName = "NAME" };
     private readonly Option<double> smoothing = Number("--label-smoothing", "causal-lm, cross-entropy, seq2seq: share of a label that goes to all classes alike.", defaults.LabelSmoothing);
     private readonly Option<double[]> classWeights = List("--class-weights", "cross-entropy: one weight per class, with commas between them.");
-    private readonly Option<ClassAxis> classAxis = Number("--class-axis", "cross-entropy, soft-label: where the classes are: first (axis 1), last, or auto: axis 1 from rank 4 on.", defaults.ClassAxis);
+    private readonly Option<ClassAxis> classAxis = Choices.Word("--class-axis", "cross-entropy, soft-label: where the classes are: first (axis 1), last, or auto: axis 1 from rank 4 on.", defaults.ClassAxis);
     private readonly Option<double[]> positiveWeights = List("--positive-weights", "bce: weight of positive labels, one number or one per entry.");
     private readonly Option<double> delta = Number("--delta", "huber, smooth-l1: the difference at which the square becomes a line.", defaults.Delta);
     private readonly Option<double> margin = Number("--margin", "hinge, triplet: by how much right must beat wrong.", defaults.Margin);
@@ -23,7 +23,7 @@ internal sealed class LossChoices
     private readonly Option<string?> scale = new("--scale") { Description = "contrastive: value of the model (output, initializer) that similarities are multiplied by, instead of --temperature.", HelpName = "NAME" };
     private readonly Option<int> group = Number("--group", "contrastive: rows of an example: 2 (anchor, positive) or 3 (and a hard negative).", defaults.Group);
     private readonly Option<bool?> symmetric = new("--symmetric") { Description = "contrastive: each positive looks for its anchor too; default true over two outputs, false over rows of one.", HelpName = "true|false" };
-    private readonly Option<Pooling> pooling = Number("--pooling", "contrastive, cosine, triplet: how positions become one embedding: mean, cls, last, none or auto (mean for rank 3).", defaults.Pooling);
+    private readonly Option<Pooling> pooling = Choices.Word("--pooling", "contrastive, cosine, triplet: how positions become one embedding: mean, cls, last, none or auto (mean for rank 3).", defaults.Pooling);
     private readonly Option<bool?> normalize = new("--normalize") { Description = "contrastive (default true), triplet (default false): embeddings of length 1.", HelpName = "true|false" };
     private readonly Option<int> blank = Number("--blank", "ctc: the class that stands for no symbol.", defaults.Blank);
 

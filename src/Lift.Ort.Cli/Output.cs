@@ -20,8 +20,6 @@ internal sealed class Output(TextWriter result, TextWriter error, bool json, boo
     /// <summary>True when <c>--json</c> asks for the machine's form of the result.</summary>
     public bool WantsJson { get; } = json;
 
-    public bool Quiet { get; } = quiet;
-
     /// <summary>Standard error with colours, tables and progress bars; plain text where it is no terminal. Silent with <c>--quiet</c>.</summary>
     public IAnsiConsole Console { get; } = Terminal(quiet ? TextWriter.Null : error);
 

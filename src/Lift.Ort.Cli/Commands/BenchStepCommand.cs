@@ -19,7 +19,7 @@ internal sealed class BenchStepCommand : BenchMeasurement
     private readonly Option<int> length = Choices.Count("--seq", "Tokens of a row.", 128);
     private readonly Option<int> accumulate = Choices.Count("--accumulate", "Micro-batches of a step.", 1);
     private readonly Option<double> rate = new("--lr") { Description = "Learning rate.", DefaultValueFactory = _ => 1e-4, HelpName = "LR" };
-    private readonly Option<Recompute> recompute = new("--recompute") { Description = "What the backward pass computes again: none, attention or layers." };
+    private readonly Option<Recompute> recompute = Choices.Word("--recompute", "What the backward pass computes again: none, attention or layers.", Recompute.None);
     private readonly Option<string[]> methods = new("--method") { Description = "lift: the chosen entries of the linear layers; full: every weight.", DefaultValueFactory = _ => ["lift"], AllowMultipleArgumentsPerToken = true, HelpName = "lift|full" };
 
     public BenchStepCommand() : base("step", "A training step of a Llama: forward, loss, backward, optimizer. Memory is the process's peak during the measurement.",

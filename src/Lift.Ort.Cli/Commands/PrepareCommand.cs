@@ -14,7 +14,7 @@ internal sealed class PrepareCommand : LiftCommand
     private readonly LossChoices loss = new("causal-lm", "What training makes small.");
     private readonly Option<string[]> train = Choices.Patterns("--train", "Weights or layers to train, patterns with * and ?; '*' trains everything. Default: the linear layers of attention and MLP.");
     private readonly Option<string[]> dequantize = Choices.Patterns("--dequantize", "Quantized layers that become float layers, so that they can be trained; the exported model holds them as float. MatMulNBits, MatMulBnb4, GatherBlockQuantized, DequantizeLinear, QLinear, integer and dynamic forms, in branches of If too; activations stay 8-bit where they were. Patterns with * and ?.");
-    private readonly Option<BatchNormForm> batchNorm = new("--batch-norm") { Description = "Statistics of BatchNormalization in training: batch (the running ones are renewed), frozen, or file: batch where the file has the training form.", DefaultValueFactory = _ => BatchNormForm.File };
+    private readonly Option<BatchNormForm> batchNorm = Choices.Word("--batch-norm", "Statistics of BatchNormalization in training: batch (the running ones are renewed), frozen, or file: batch where the file has the training form.", BatchNormForm.File);
     private readonly Option<string[]> freeze = Choices.Patterns("--freeze", "Weights or layers that stay as they are; wins over --train.");
 
     private readonly Option<Dictionary<string, long>> dims = Choices.Dims();

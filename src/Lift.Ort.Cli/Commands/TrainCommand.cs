@@ -26,14 +26,14 @@ internal sealed class TrainCommand : LiftCommand
     private readonly Option<double> epochs = Number("--epochs", "Passes over the data.", defaults.Epochs);
     private readonly Option<int> batch = Number("--batch", "Rows of a micro-batch.", rows.Batch);
     private readonly Option<int> accumulate = Number("--accumulate", "Micro-batches whose gradients make one step.", defaults.Accumulate);
-    private readonly Option<LossAverage> average = Number("--average", "Mean of the loss over micro-batches (example, as the published runs) or over all tokens of a step (token).", defaults.Average);
+    private readonly Option<LossAverage> average = Choices.Word("--average", "Mean of the loss over micro-batches (example, as the published runs) or over all tokens of a step (token).", defaults.Average);
     private readonly Option<int> maxLength = Number("--max-length", "Tokens at which a row is cut.", rows.MaxLength);
-    private readonly Option<PromptTemplate> template = Number("--template", "How instructions become prompts: clean, or paper (as the published runs, to the space).", rows.Template);
+    private readonly Option<PromptTemplate> template = Choices.Word("--template", "How instructions become prompts: clean, or paper (as the published runs, to the space).", rows.Template);
     private readonly Option<bool> shuffle = new("--shuffle") { Description = "A new order every epoch, rows of like length together (the default)." };
     private readonly Option<bool> noShuffle = new("--no-shuffle") { Description = "The order of the file." };
     private readonly DataChoices choices = new();
     private readonly Option<double> lr = Number("--lr", "Highest learning rate.", defaults.LearningRate);
-    private readonly Option<ScheduleKind> schedule = Number("--schedule", "Learning rate after the warm-up: constant, linear or cosine.", defaults.Schedule);
+    private readonly Option<ScheduleKind> schedule = Choices.Word("--schedule", "Learning rate after the warm-up: constant, linear or cosine.", defaults.Schedule);
     private readonly Option<double> warmup = Number("--warmup", "Warm-up: a share of the steps below 1, a number of steps from 1 on.", defaults.Warmup);
     private readonly Option<string> selection = Choices.OneOf("--selection", "Which entries of the weights are trained.", defaults.Selection, [.. MaskSelector.Names]);
     private readonly Option<int?> rank = new("--rank") { Description = "Entries per weight as a LoRA of this rank has parameters; 0: all.", HelpName = "R" };
@@ -41,7 +41,7 @@ internal sealed class TrainCommand : LiftCommand
     private readonly Option<int> filterRank = Number("--filter-rank", "Rank of the approximation whose largest entries are trained.", defaults.FilterRank);
     private readonly Option<int> interval = Number("--interval", "Steps between choices of entries; 0: choose once.", defaults.Interval);
     private readonly Option<int> seed = Choices.Seed(defaults.Seed);
-    private readonly Option<AdamWForm?> form = new("--form") { Description = "How AdamW is written, hf or torch, or sgd for gradient descent; where not given: that of a folder made elsewhere, else torch for selection full and hf otherwise.", HelpName = "hf|torch|sgd" };
+    private readonly Option<AdamWForm?> form = Choices.WordOrNone<AdamWForm>("--form", "How AdamW is written, hf or torch, or sgd for gradient descent; where not given: that of a folder made elsewhere, else torch for selection full and hf otherwise.");
     private readonly Option<double> beta1 = Number("--beta1", "Decay of the first moment.", adamW.Beta1);
     private readonly Option<double> beta2 = Number("--beta2", "Decay of the second moment.", adamW.Beta2);
     private readonly Option<double> epsilon = Number("--epsilon", "AdamW's epsilon.", adamW.Epsilon);
@@ -53,7 +53,7 @@ internal sealed class TrainCommand : LiftCommand
     private readonly Option<string?> encoder = Choices.Encoder();
     private readonly Option<bool> resume = new("--resume") { Description = "Go on with the run in this folder, with the settings it was begun with." };
     private readonly Option<bool> force = new("--force") { Description = "Replace the run in this folder." };
-    private readonly Option<Recompute> recompute = Number("--recompute", "What the backward pass computes again to save memory: none, attention or layers.", defaults.Recompute);
+    private readonly Option<Recompute> recompute = Choices.Word("--recompute", "What the backward pass computes again to save memory: none, attention or layers.", defaults.Recompute);
     private readonly Option<string> device = Choices.Device();
 
     public TrainCommand() : base("train", "Fine-tunes the model of a prepared folder on the rows of a file.",

@@ -12,7 +12,7 @@ internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions
     public Batch Build(IReadOnlyList<Example> examples)
     {
         Example[] rows = [.. examples.SelectMany(e => e.Parts.Count > 0 ? e.Parts : [e]).Select(e => e.Loaded())];
-        int count = BatchDim(rows.Length), length = LengthDim(rows.Max(r => r.Ids.Length), rows);
+        int count = BatchDim(rows), length = LengthDim(rows.Max(r => r.Ids.Length), rows);
         var values = new Dictionary<string, Tensor>();
         foreach (var input in model.All.Where(i => i.Name != Batch.LabelsName)) values[input.Name] = Make(input, rows, count, length);
         bool compared = rows.Length > examples.Count;
@@ -34,7 +34,7 @@ internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions
         if (ModelInputs.IsPast(input)) return WithoutCache.Value(input, model.All, [.. Enumerable.Range(0, count).Select(b => Math.Max(1, b < rows.Count ? rows[b].Ids.Length : 0))], length);
         if (model.Tokens is not null && (input.Name == "attention_mask" ? input.Type.Shape is { Rank: > 1 } s && (s.Rank > 2 || s[1].IsKnown) || model.HasWindow : DecoderMasks.IsOfQueries(input)))
             return DecoderMasks.Make(input, model.All, [.. Enumerable.Range(0, count).Select(b => Enumerable.Range(0, length).Select(t => b < rows.Count && t < rows[b].Ids.Length ? 1L : 0).ToArray())], length);
-        var type = input.Type.Element is ElementType.Int32 ? ElementType.Int32 : ElementType.Int64;
+        var type = input.Type.Element is ElementType.Undefined ? ElementType.Int64 : input.Type.Element;
         return input.Name switch
         {
             _ when input == model.Tokens => Fill(input.Name, type, rows, count, length, padId, r => r.Ids.Length, (r, t) => r.Ids[t]),
@@ -102,9 +102,7 @@ internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions
             }
             else
             {
-                var line = tensor.AsSpan<int>().Slice(b * length, length);
-                for (int t = 0; t < filled; t++) line[t] = value(rows[b], t);
-                line[filled..].Fill(padding);
+                for (int t = 0; t < length; t++) FieldReader.Set(tensor, (b * length) + t, t < filled ? value(rows[b], t) : padding);
             }
         }
         return tensor;
@@ -113,11 +111,7 @@ internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions
     private static Tensor Positions(string name, ElementType type, int count, int length)
     {
         var tensor = Tensor.Empty(name, type, [count, length]);
-        for (int i = 0; i < count * length; i++)
-        {
-            if (type == ElementType.Int64) tensor.AsSpan<long>()[i] = i % length;
-            else tensor.AsSpan<int>()[i] = i % length;
-        }
+        for (int i = 0; i < count * length; i++) FieldReader.Set(tensor, i, i % length);
         return tensor;
     }
 
@@ -143,7 +137,7 @@ internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions
         var result = Tensor.Empty(name, first.Type, [count, .. dims]);
         if (labels && first.Type is ElementType.Int64) result.AsSpan<long>().Fill(Example.Ignored);
         if (labels && first.Type is ElementType.Int32) result.AsSpan<int>().Fill(Example.Ignored);
-
+        if (labels && first.Type is ElementType.Float && count > rows.Count) result.AsSpan<float>().Fill(Example.Ignored);
         if (model.Streams.IsTokens(name) && first.Type is ElementType.Int64) result.AsSpan<long>().Fill(padId);
         if (model.Streams.IsTokens(name) && first.Type is ElementType.Int32) result.AsSpan<int>().Fill(padId);
 
@@ -193,14 +187,20 @@ internal sealed class BatchBuilder(IReadOnlyList<GraphValue> inputs, DataOptions
     public static long FixedBatch(IReadOnlyList<GraphValue> inputs) =>
         inputs.Where(i => i.Type.Rank > 0 && !ModelInputs.IsPast(i) && !IsOneRow(i)).Select(i => i.Type.Shape![0].Value ?? 0).FirstOrDefault(d => d > 0);
 
-    /// <summary>A model of fixed batch size gets rows of padding under a last, shorter batch.</summary>
-    private int BatchDim(int rows)
+    /// <summary>A model of fixed batch size gets rows of padding under a last, shorter batch, where its loss does not count them.</summary>
+    private int BatchDim(Example[] rows)
     {
         long fixedSize = FixedBatch(model.All);
-        if (fixedSize == 0 || fixedSize == rows) return rows;
-        bool fills = rows < fixedSize && options.Batch == fixedSize && model.Tokens is not null;
-        return fills ? (int)fixedSize : throw new LiftException($"The model's batch size is fixed at {fixedSize}, but this batch has {rows} rows; use --batch {fixedSize}{(model.Tokens is null ? " and a number of rows that it divides" : "")}.");
+        if (fixedSize == 0 || fixedSize == rows.Length) return rows.Length;
+        bool fills = model.Tokens is not null && LeavesPaddingOut(rows[0]);
+        return fills && rows.Length < fixedSize && options.Batch == fixedSize ? (int)fixedSize
+            : throw new LiftException($"The model's batch size is fixed at {fixedSize}, but this batch has {rows.Length} rows; use --batch {fixedSize}{(fills ? "" : " and a number of rows that it divides")}.");
     }
+
+    /// <summary>False where rows of padding would be scored: numbers have none that a loss leaves out, and rows that are compared with each other are all compared.</summary>
+    private bool LeavesPaddingOut(Example row) => options.Kind != LabelKind.None && options.Group == 1
+        && (options.LabelsMayBeEmpty || row.Values.GetValueOrDefault(Batch.LabelsName)?.Type.IsFloat() != true)
+        && options.Several.All(c => c.MayBeEmpty);
 
     private int LengthDim(int longest, IReadOnlyList<Example> rows)
     {

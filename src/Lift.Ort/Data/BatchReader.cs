@@ -74,7 +74,7 @@ public sealed class BatchReader : IBatchSource
 
         var random = new SeededRandom(options.Seed, (ulong)epoch);
         random.Shuffle<int>(rows);
-        int[][] batches = [.. rows.Chunk(checked(options.Batch * GroupedBatches)).SelectMany(g => g.OrderBy(i => Examples[i].Length).Chunk(options.Batch))];
+        int[][] batches = [.. rows.Chunk((int)Math.Min((long)options.Batch * GroupedBatches, rows.Length)).SelectMany(g => g.OrderBy(i => Examples[i].Length).Chunk(options.Batch))];
         random.Shuffle<int[]>(batches);
         return batches;
     }

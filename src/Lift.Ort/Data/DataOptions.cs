@@ -38,6 +38,9 @@ public sealed record DataOptions
     /// <summary>Smallest and largest number that a label may be; default null: any.</summary>
     public IReadOnlyList<double>? LabelRange { get; init; }
 
+    /// <summary>True where the loss leaves labels of −100 out.</summary>
+    internal bool LabelsMayBeEmpty { get; init; }
+
     /// <summary>Rows of a batch that one row of data makes: 1 (default), 2 for pairs, 3 with a hard negative.</summary>
     public int Group { get; init; } = 1;
 
@@ -73,6 +76,7 @@ public sealed record DataOptions
             {
                 Kind = one.Form.Kind,
                 LabelRange = one.Form.Range,
+                LabelsMayBeEmpty = one.Form.LeavesOut,
                 Group = one.Rows,
                 Shifted = causal,
                 VocabularySize = causal ? (int?)one.Classes : null,
@@ -90,7 +94,7 @@ public sealed record DataOptions
             Shifted = terms.Any(t => t.Form.Kind == LabelKind.NextTokens),
             Several = [.. terms.Where(t => t.Labels is not null).Select(t => new LabelColumn(t.Labels!, t.Field, t.Name, t.Form.Kind)
             {
-                MayBeEmpty = t.Form.NamesClasses || t.Loss == "bce",
+                MayBeEmpty = t.Form.LeavesOut,
                 Range = t.Form.Range,
                 Classes = (int?)t.Classes,
                 ClassNames = Several.FirstOrDefault(s => s.Input == t.Labels)?.ClassNames,

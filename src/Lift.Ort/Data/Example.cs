@@ -29,7 +29,7 @@ public sealed record Example(int Row, int[] Ids, int[] Labels, IReadOnlyDictiona
     public int CountLabels(bool shifted)
     {
         if (Labels.Length > 0) return Labels.AsSpan(shifted ? 1 : 0).Length - Labels.AsSpan(shifted ? 1 : 0).Count(Ignored);
-        return Values.GetValueOrDefault(Batch.LabelsName) is { Type: ElementType.Int64, Count: > 1 } labels ? labels.AsSpan<long>().Length - labels.AsSpan<long>().Count(Ignored) : 1;
+        return Values.GetValueOrDefault(Batch.LabelsName) is { Type: ElementType.Int64 } labels ? labels.AsSpan<long>().Length - labels.AsSpan<long>().Count(Ignored) : 1;
     }
 
     /// <summary>This row with everything in memory.</summary>

@@ -39,7 +39,8 @@ internal sealed class ExampleMaker
     /// <summary>The row with the fields that inputs are read from under the inputs' names.</summary>
     internal static DataRow Renamed(DataRow row, IReadOnlyDictionary<string, string> inputFields)
     {
-        var fields = row.Json.EnumerateObject().ToDictionary(p => p.Name, p => p.Value);
+        var fields = new Dictionary<string, JsonElement>();
+        foreach (JsonProperty field in row.Json.EnumerateObject()) fields[field.Name] = field.Value; // of a name that stands twice the last counts, as everywhere
         foreach (var (input, field) in inputFields)
         {
             if (!row.Has(field)) throw row.Error($"there is no field '{field}' (fields: {row.Fields}), which --inputs names for the model's input '{input}'.");

@@ -53,6 +53,8 @@ internal sealed partial class FieldReader(ModelInputs model, DataOptions options
 
         var type = wanted != ElementType.Undefined ? wanted : whole ? ElementType.Int64 : ElementType.Float;
         if (!type.IsFloat() && !whole) throw row.Wrong(field, json, "whole numbers");
+        double most = Largest(type), least = type is ElementType.UInt8 or ElementType.Bool ? 0 : type.IsFloat() ? -most : -most - 1;
+        if (numbers.Exists(n => n < least || n > most)) throw row.Wrong(field, json, FormattableString.Invariant($"{(type.IsFloat() ? "numbers" : "whole numbers")} from {least:G9} to {most:G9}, as the model reads them,"));
         var tensor = Tensor.Empty(field, type, [.. dims]);
         for (int i = 0; i < numbers.Count; i++) Set(tensor, i, numbers[i]);
         return tensor;
@@ -74,6 +76,19 @@ internal sealed partial class FieldReader(ModelInputs model, DataOptions options
             foreach (var item in value.EnumerateArray()) Walk(item, depth + 1);
         }
     }
+
+    /// <summary>The largest number of a type; infinite where files hold none that is too large.</summary>
+    private static double Largest(ElementType type) => type switch
+    {
+        ElementType.UInt8 => byte.MaxValue,
+        ElementType.Int8 => sbyte.MaxValue,
+        ElementType.Int32 => int.MaxValue,
+        ElementType.Int64 => 1L << 53, // what JSON's numbers hold exactly
+        ElementType.Float16 => 65504,
+        ElementType.Float or ElementType.BFloat16 => float.MaxValue,
+        ElementType.Double => double.MaxValue,
+        _ => double.PositiveInfinity,
+    };
 
     /// <summary>Writes a number in the tensor's element type.</summary>
     public static void Set(Tensor tensor, int i, double value)

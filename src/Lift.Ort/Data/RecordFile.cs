@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using System.Text.Unicode;
 
@@ -62,8 +63,32 @@ internal static class RecordFile
         }
     }
 
-    private static DataRow Object(DataRow row) => row.Json.ValueKind == JsonValueKind.Object ? row
-        : throw new LiftException($"{row.Where} is {DataRow.Kind(row.Json)}, not an object; write each row as {{\"field\": value, …}}.");
+    private static DataRow Object(DataRow row)
+    {
+        if (row.Json.ValueKind != JsonValueKind.Object) throw new LiftException($"{row.Where} is {DataRow.Kind(row.Json)}, not an object; write each row as {{\"field\": value, …}}.");
+        ReadOnlySpan<byte> raw = JsonMarshal.GetRawUtf8Value(row.Json);
+        if ((raw.IndexOf("\\ud"u8) >= 0 || raw.IndexOf("\\uD"u8) >= 0) && !IsUnicode(row.Json)) throw row.Error("a text holds one half of a pair (\\ud800 to \\udfff) without the other, which is no character; write both, or leave it out.");
+        return row;
+    }
+
+    /// <summary>False where a name or a text holds half of a surrogate pair.</summary>
+    private static bool IsUnicode(JsonElement json)
+    {
+        try
+        {
+            return json.ValueKind switch
+            {
+                JsonValueKind.Object => json.EnumerateObject().All(p => p.Name is not null && IsUnicode(p.Value)),
+                JsonValueKind.Array => json.EnumerateArray().All(IsUnicode),
+                JsonValueKind.String => json.GetString() is not null,
+                _ => true,
+            };
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
+        }
+    }
 
     /// <summary>Checks the whole file in blocks, a character that straddles two blocks included.</summary>
     private static void CheckUtf8(string path)

@@ -12,7 +12,7 @@ internal sealed partial class TokenStreams
 {
     private static readonly string[] masks = ["attention_mask", "input_mask", "mask"], types = ["token_type_ids", "segment_ids", "type_ids"], positions = ["position_ids"];
 
-    private readonly Dictionary<string, (GraphValue Stream, string Kind)> companions = [];
+    private readonly Dictionary<string, (GraphValue Input, GraphValue Stream, string Kind)> companions = [];
 
     public TokenStreams(IReadOnlyList<GraphValue> inputs)
     {
@@ -26,7 +26,7 @@ internal sealed partial class TokenStreams
             foreach (GraphValue input in inputs.Where(i => !All.Contains(i) && i.Type.Rank is 2 or null))
             {
                 foreach (var (kind, words) in new[] { ("mask", masks), ("type", types), ("position", positions) })
-                    if (words.Any(w => input.Name.Contains(w) && input.Name.Replace(w, "\0") == place)) companions.TryAdd(input.Name, (stream, kind));
+                    if (words.Any(w => input.Name.Contains(w) && input.Name.Replace(w, "\0") == place)) companions.TryAdd(input.Name, (input, stream, kind));
             }
         }
     }
@@ -51,8 +51,8 @@ internal sealed partial class TokenStreams
             GraphValue stream = All[i];
             int[] ids = Ids(row, i, tokenizer, options, ref cut);
             values[stream.Name] = Typed(stream, ids);
-            foreach (var (name, companion) in companions.Where(c => c.Value.Stream == stream && !row.Has(c.Key)))
-                values[name] = Typed(new(name, stream.Type), companion.Kind == "position" ? [.. Enumerable.Range(0, ids.Length)] : [.. ids.Select(_ => companion.Kind == "mask" ? 1 : 0)]);
+            foreach (var (input, _, kind) in companions.Values.Where(c => c.Stream == stream && !row.Has(c.Input.Name)))
+                values[input.Name] = Typed(input, kind == "position" ? [.. Enumerable.Range(0, ids.Length)] : [.. ids.Select(_ => kind == "mask" ? 1 : 0)]);
         }
         return (values, cut);
     }
@@ -87,8 +87,12 @@ internal sealed partial class TokenStreams
         return found ?? throw row.Error($"there is no text for the model's input '{name}' (fields: {row.Fields}); name its field with --inputs {name}=FIELD, or the texts in the model's order with --text-field.");
     }
 
-    private static Tensor Typed(GraphValue input, int[] values) => input.Type.Element == ElementType.Int32
-        ? Tensor.From<int>(input.Name, values, values.Length) : Tensor.From<long>(input.Name, [.. values.Select(v => (long)v)], values.Length);
+    private static Tensor Typed(GraphValue input, int[] values)
+    {
+        Tensor result = Tensor.Empty(input.Name, input.Type.Element == ElementType.Undefined ? ElementType.Int64 : input.Type.Element, [values.Length]);
+        for (int i = 0; i < values.Length; i++) FieldReader.Set(result, i, values[i]);
+        return result;
+    }
 
     private static bool IsTokens(GraphValue input) => input.Type is { Element: ElementType.Int64 or ElementType.Int32, Rank: 2 or null } && !ModelInputs.IsScalar(input)
         && TokenName().IsMatch(input.Name) && !OtherName().IsMatch(input.Name);

@@ -1,6 +1,7 @@
 using Lift.Ort.Data;
 using Lift.Ort.Lowering.Decoders;
 using Lift.Ort.Onnx;
+using Lift.Ort.Sessions;
 using Microsoft.ML.OnnxRuntime;
 using Tensor = Lift.Ort.Onnx.Tensor;
 

@@ -87,7 +87,15 @@ public sealed unsafe class ExportedModel : IDisposable
         if (!File.Exists(path)) throw new LiftException($"There is no model '{path}'; give an .onnx file.");
         Graph? graph = PlainSession.TryRead(path);
         var (session, weights) = PlainSession.Open(path, graph, device);
-        return new ExportedModel(path, session, weights, output, device, graph, encoder);
+        try
+        {
+            return new ExportedModel(path, session, weights, output, device, graph, encoder);
+        }
+        catch
+        {
+            session.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Sees to it that what the model writes about can be read.</summary>

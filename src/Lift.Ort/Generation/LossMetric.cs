@@ -50,7 +50,7 @@ public sealed class LossMetric
     /// <summary><paramref name="options"/> with what the model says of labels.</summary>
     public DataOptions Fit(DataOptions options)
     {
-        options = options with { Kind = Losses.Find(Loss).Kind, LabelRange = Losses.Find(Loss).Range, Group = 1 };
+        options = options with { Kind = Losses.Find(Loss).Kind, LabelRange = Losses.Find(Loss).Range, LabelsMayBeEmpty = Losses.Find(Loss).LeavesOut, Group = 1 };
         return Loss switch
         {
             "causal-lm" => options with { Shifted = true, VocabularySize = model.Classes, Classes = null },
@@ -79,7 +79,7 @@ public sealed class LossMetric
                 ofExamples += sum.Loss / sum.Count;
                 examples++;
             }
-            if (batch.Examples == output.Dims.FirstOrDefault()) metric?.Add(batch, output.Whole()); // rows that only fill a fixed batch are not judged
+            metric?.Add(batch, output.Whole());
             tokens += batch.Tokens;
         }
         if (labels == 0) throw new LiftException("No label counts in this data set: every one is -100.");

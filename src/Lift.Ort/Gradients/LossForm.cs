@@ -43,6 +43,9 @@ public sealed record LossForm(string Name, string Summary, LabelKind Kind, IRead
     /// <summary>True for labels that name classes (tokens are classes too).</summary>
     public bool NamesClasses => Kind is LabelKind.NextTokens or LabelKind.Classes or LabelKind.Sequence;
 
+    /// <summary>True where labels of −100 are not counted.</summary>
+    internal bool LeavesOut => NamesClasses || Name == "bce";
+
     /// <summary>True for losses over one embedding per row.</summary>
     public bool Embeds => Kind is LabelKind.PairScores || Reads.Contains(nameof(LossOptions.Pooling));
 

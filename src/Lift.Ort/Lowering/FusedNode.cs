@@ -16,8 +16,15 @@ internal sealed class FusedNode(Graph graph, Node node, Dictionary<string, Var> 
 
     public bool Has(int index) => node.Input(index) is not null;
 
-    /// <summary>Another node in this one's place, to lower the operator that it stands for.</summary>
-    public FusedNode As(Node other) => new(graph, other, shared);
+    /// <summary>What the lowering of another of ONNX Runtime's operators makes of these inputs, with this node's outputs and attributes.</summary>
+    /// <param name="change">Changes the attributes.</param>
+    public Var?[] Instead(string op, IEnumerable<Var?> inputs, Action<Node>? change = null)
+    {
+        var other = new Node(op, "com.microsoft", [.. inputs.Select(i => i?.Name ?? "")], node.Outputs, node.Name);
+        foreach (AttributeProto attribute in node.Attributes.Values) other.Set(attribute);
+        change?.Invoke(other);
+        return Lowerings.Find(other.Operator)!(new(graph, other, shared));
+    }
 
     /// <summary>An input that is a table and no weight, also where it is an initializer of the file.</summary>
     public Var Table(int index)

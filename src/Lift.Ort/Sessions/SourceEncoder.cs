@@ -10,7 +10,7 @@ namespace Lift.Ort.Sessions;
 /// The encoder of a decoder that lies in a file of its own: it runs as it is, frozen, and gives the decoder what that reads as <c>encoder_hidden_states</c>.
 /// Rows of data are read for both files as if they were one model. Not thread-safe.
 /// </summary>
-public sealed unsafe class SourceEncoder : IDisposable
+public sealed class SourceEncoder : IDisposable
 {
     /// <summary>The decoder's input that holds the encoder's states, [batch, source, width].</summary>
     public const string States = ModelInputs.EncoderStates;
@@ -107,7 +107,7 @@ public sealed unsafe class SourceEncoder : IDisposable
     /// <exception cref="LiftException">ONNX Runtime cannot run the encoder on it.</exception>
     internal Dictionary<string, Tensor> Encode(IReadOnlyDictionary<string, Tensor> values)
     {
-        OrtValue[] given = [.. inputs.Select(i => Value(values[i.Name])), .. weights.Select(Value)];
+        OrtValue[] given = [.. inputs.Select(i => HostValue.Of(values[i.Name])), .. weights.Select(HostValue.Of)];
         var result = new Dictionary<string, Tensor>();
         try
         {
@@ -139,9 +139,6 @@ public sealed unsafe class SourceEncoder : IDisposable
         run.Dispose();
     }
 
-    private static OrtValue Value(Tensor tensor) => OrtValue.CreateTensorValueWithData(OrtMemoryInfo.DefaultInstance,
-        (Microsoft.ML.OnnxRuntime.Tensors.TensorElementType)(int)tensor.Type, tensor.Dims, (nint)tensor.Data, tensor.ByteLength);
-
     /// <summary>The source's own mask; ones where the encoder reads none, or where its states have another length than what it read.</summary>
     private static Tensor Mask(GraphValue input, IReadOnlyDictionary<string, Tensor> values, long[] states)
     {
@@ -166,14 +163,4 @@ public sealed unsafe class SourceEncoder : IDisposable
         if (wanted.Type.Shape is { Rank: 3 } w && given.Shape is { Rank: 3 } g && w[2].Value is { } width && g[2].Value is { } made && width != made)
             throw new LiftException($"The encoder '{Path}' gives states of width {made}, but the decoder's '{States}' is {wanted.Type}; give the encoder that belongs to this decoder (--encoder).");
     }
-}
-
-/// <summary>Batches for an encoder and a decoder in two files, encoded one by one.</summary>
-internal sealed class EncodedBatches(IBatchSource batches, SourceEncoder encoder) : IBatchSource
-{
-    public int BatchesPerEpoch => batches.BatchesPerEpoch;
-
-    public BatchPosition Position { get => batches.Position; set => batches.Position = value; }
-
-    public Batch Next() => encoder.Encode(batches.Next());
 }

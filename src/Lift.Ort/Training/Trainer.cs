@@ -171,12 +171,27 @@ public sealed class Trainer : IDisposable
     /// </summary>
     private bool RunsAhead => !scaler.IsActive && entries.Statistics is null;
 
+    /// <summary>The next step's micro-batches; where a row of them cannot be read (a damaged image), no step that was done is lost.</summary>
+    private Batch[] Read(BatchAhead batches)
+    {
+        try
+        {
+            return [.. Enumerable.Range(0, options.Accumulate).Select(_ => batches.Next())];
+        }
+        catch (LiftException)
+        {
+            Settle(0);
+            if (savedStep != Step) Save();
+            throw;
+        }
+    }
+
     /// <summary>Queues forward and backward pass of the next step and what its numbers say.</summary>
     private QueuedStep Queue(BatchAhead batches)
     {
         long started = Stopwatch.GetTimestamp();
         double lr = schedule.At(Step + 1);
-        Batch[] micro = [.. Enumerable.Range(0, options.Accumulate).Select(_ => batches.Next())];
+        Batch[] micro = Read(batches);
         session.LossScale = scaler.Scale;
         double[] shares = session.Queue([.. micro.Select(b => (b.Values, WeightOf(b)))]);
         DeviceBuffer<float> gradient = entries.Gradient;

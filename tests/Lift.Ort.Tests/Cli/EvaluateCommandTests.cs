@@ -57,6 +57,7 @@ public sealed class EvaluateCommandTests
         StringAssert.Contains(LiftRun.Here("evaluate", Model, "--data", temp["d.jsonl"], "--tokenizer", temp["t"]).Refused(), "There is no tokenizer");
         StringAssert.Contains(LiftRun.Here("evaluate", Model, "--data", temp["d.jsonl"], "--output", "probs").Refused(), "no float output 'probs'");
         StringAssert.Contains(LiftRun.Here("evaluate", Model, "--data", temp["d.jsonl"], "--metric", "bleu").Refused(), "bleu");
+        StringAssert.Contains(LiftRun.Here("evaluate", Model, "--data", temp["absent.jsonl"], "--metric", "exact-match", "--predictions", temp["absent/p.jsonl"]).Refused(), "absent/p.jsonl", "before any work, whose result would be lost");
         StringAssert.Contains(LiftRun.Here("evaluate", TestFiles.Shared("models/mlp/model.onnx"), "--data", temp["d.jsonl"], "--metric", "exact-match").Refused(), "reads no tokens");
     }
 }

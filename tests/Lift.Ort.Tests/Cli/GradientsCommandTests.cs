@@ -33,6 +33,8 @@ public sealed class GradientsCommandTests
     [DataRow("""{"input_ids": {"dtype": "word", "shape": [1], "data": [1]}}""", "word")]
     [DataRow("""{"input_ids": {"dtype": "int64", "shape": [1], "data": [1.5]}}""", "input_ids")]
     [DataRow("""{"input_ids": {"dtype": "int64", "shape": [1, 1]}}""", "input_ids")]
+    [DataRow("""{"input_ids": {"dtype": "int64", "shape": [1, 1], "data": [1]}, "input_ids": {"dtype": "int64", "shape": [1, 1], "data": [2]}}""", "the input 'input_ids' twice")]
+    [DataRow("""{"input_ids": {"dtype": "int64", "shape": [4294967296, 4294967296], "data": []}}""", "0 numbers")]
     [DataRow("""{"input_ids": {"dtype": "int64", "shape": [1, 1], "data": [1]}}""", "labels")]
     [DataRow("""{"input_ids": {"dtype": "int64", "shape": [1, 2], "data": [1, 2]}, "labels": {"dtype": "int64", "shape": [1, 2], "data": [1, 999]}}""", "999")]
     [DataRow("""{"input_ids": {"dtype": "int64", "shape": [1, 2], "data": [1, 999]}, "labels": {"dtype": "int64", "shape": [1, 2], "data": [1, 2]}}""", "999")]

@@ -21,6 +21,9 @@ public sealed class PrepareCommandTests
     [DataRow("--train nothing.*", "nothing.*")]
     [DataRow("--output other", "other")]
     [DataRow("--loss squares", "squares")]
+    [DataRow("--batch-norm 2", "--batch-norm is '2'; give one of: file, batch, frozen.")]
+    [DataRow("--loss contrastive --pooling 17", "give one of: auto, none, mean, cls, last.")]
+    [DataRow("--loss cross-entropy --class-axis middle", "give one of: auto, first, last.")]
     public void Names_what_does_not_fit(string options, string word)
     {
         using TempFolder folder = TestFiles.Temp();

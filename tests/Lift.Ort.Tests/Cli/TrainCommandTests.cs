@@ -27,6 +27,11 @@ public sealed class TrainCommandTests
     [DataRow("--steps 2 --rank 2 --density 0.1", "one of them")]
     [DataRow("--steps 2 --resume", "--data")]
     [DataRow("--steps 0", "0")]
+    [DataRow("--schedule zigzag", "--schedule is 'zigzag'; give one of: constant, linear, cosine.")]
+    [DataRow("--schedule 7", "give one of: constant, linear, cosine.")]
+    [DataRow("--average 1", "--average is '1'; give one of: example, token.")]
+    [DataRow("--form 2", "--form is '2'; give one of: hf, torch, sgd.")]
+    [DataRow("--recompute all", "give one of: none, layers, attention.")]
     public void Names_what_does_not_fit(string options, string word)
     {
         using TempFolder folder = TestFiles.Temp();

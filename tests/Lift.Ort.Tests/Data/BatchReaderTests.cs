@@ -1,4 +1,5 @@
 using Lift.Ort.Data;
+using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Tests.Data;
@@ -91,6 +92,39 @@ public sealed class BatchReaderTests
         StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => new BatchReader(Texts(3), inputs, new() { Batch = 3 }).Next()).Message, "--batch 2");
         StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => new BatchReader([Text(4, 6)], inputs, new() { Batch = 2 }).Next()).Message, "--max-length 5");
     }
+
+    [TestMethod]
+    public void Rows_that_only_fill_a_batch_are_scored_by_no_loss()
+    {
+        GraphValue[] inputs = [new("input_ids", new(ElementType.Int64, new(3, "length"))), new("labels", new(ElementType.Float, new(3, 1)))];
+        Example[] rows = [Text(1, 2) with { Labels = [], Values = new Dictionary<string, Tensor> { ["labels"] = Tensor.From<float>("labels", [1], 1) } }];
+        DataOptions numbers = new() { Batch = 3, Kind = LabelKind.Values, Shifted = false };
+        CollectionAssert.AreEqual(new float[] { 1, -100, -100 }, new BatchReader(rows, inputs, numbers with { LabelsMayBeEmpty = true }).Next().Labels.ToFloats(), "bce leaves -100 out");
+        const string divide = "use --batch 3 and a number of rows that it divides";
+        StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => new BatchReader(rows, inputs, numbers).Next()).Message, divide, "mse would score zeros");
+        StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => new BatchReader([Text(1, 2)], inputs[..1], new() { Batch = 3, Kind = LabelKind.None }).Next()).Message, divide, "every row is compared");
+        DataOptions both = new() { Batch = 3, Several = [new("labels", null, "y", LabelKind.Values)] };
+        StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => new BatchReader(rows, inputs, both).Next()).Message, divide);
+    }
+
+    [TestMethod]
+    [DataRow(ElementType.Bool)]
+    [DataRow(ElementType.Float)]
+    [DataRow(ElementType.Float16)]
+    [DataRow(ElementType.Int32)]
+    [DataRow(ElementType.Undefined)]
+    public void A_mask_has_the_type_that_the_model_reads(ElementType type)
+    {
+        GraphValue[] inputs = [TextInputs[0], new("attention_mask", new(type, new("batch", "sequence"))), TextInputs[^1]];
+        Tensor mask = new BatchReader([Text(1, 3), Text(2, 1)], inputs, new() { Batch = 2, Shuffle = false }).Next().Values["attention_mask"];
+        Assert.AreEqual(type == ElementType.Undefined ? ElementType.Int64 : type, mask.Type);
+        int bytes = mask.Type.Bits() / 8;
+        Assert.AreEqual("111100", string.Concat(Enumerable.Range(0, 6).Select(i => mask.AsSpan<byte>().Slice(i * bytes, bytes).IndexOfAnyExcept((byte)0) >= 0 ? 1 : 0)));
+    }
+
+    [TestMethod]
+    public void A_batch_may_be_larger_than_the_data() =>
+        CollectionAssert.AreEqual(new[] { 1, 2, 3 }, new BatchReader(Texts(3), TextInputs, new() { Batch = int.MaxValue }).Next().Rows.Order().ToArray());
 
     [TestMethod]
     public void Past_inputs_are_empty_and_other_inputs_must_be_given()

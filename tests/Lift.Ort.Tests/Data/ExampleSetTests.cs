@@ -146,6 +146,8 @@ public sealed class ExampleSetTests
     [DataRow("7", "line 1 is a number, not an object")]
     [DataRow("[7]", "entry 1 is a number, not an object")]
     [DataRow("{\"input_ids\":[1,2.5]}", "field 'input_ids' holds a number (2.5) where a list of whole numbers")]
+    [DataRow("{\"text\":\"a\"}\n{\"text\":\"a\\ud800b\"}", "line 2: a text holds one half of a pair")]
+    [DataRow("[{\"\\uDC00\":1,\"text\":\"a\"}]", "entry 1: a text holds one half of a pair")]
     [DataRow("{\"input_ids\":\"1 2\"}", "field 'input_ids' holds a text")]
     [DataRow("{\"input_ids\":[]}", "field 'input_ids' is empty")]
     [DataRow("{\"input_ids\":[1,300]}", "input_ids 300 at position 1 is out of the model's vocabulary of 300")]
@@ -175,6 +177,41 @@ public sealed class ExampleSetTests
     {
         GraphValue[] inputs = [new("x", new(ElementType.Float, new("batch", 2))), new("labels", new(ElementType.Int64, new Shape("batch")))];
         StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => One(row, new() { Classes = 5 }, null, inputs)).Message, said);
+    }
+
+    [TestMethod]
+    [DataRow(ElementType.UInt8, "[0,256]", "whole numbers from 0 to 255")]
+    [DataRow(ElementType.UInt8, "[-1,2]", "whole numbers from 0 to 255")]
+    [DataRow(ElementType.Int8, "[-129,2]", "whole numbers from -128 to 127")]
+    [DataRow(ElementType.Int32, "[1,2147483648]", "whole numbers from")]
+    [DataRow(ElementType.Float16, "[1,70000]", "numbers from -65504 to 65504")]
+    [DataRow(ElementType.Float, "[1,1e39]", "numbers from -3.4")]
+    [DataRow(ElementType.Int64, "[1,1e300]", "whole numbers from")]
+    public void Numbers_beyond_their_type_are_refused(ElementType type, string x, string said)
+    {
+        GraphValue[] inputs = [new("x", new(type, new("batch", 2))), new("labels", new(ElementType.Int64, new Shape("batch")))];
+        StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => One($$"""{"x":{{x}},"labels":1}""", new() { Classes = 5 }, null, inputs)).Message, said);
+        One("""{"x":[0,100],"labels":1}""", new() { Classes = 5 }, null, inputs);
+    }
+
+    [TestMethod]
+    public void Pairs_of_halves_are_characters() => Assert.AreEqual(1, Read("""{"text":"\ud83d\ude42","\uD83D\uDE42":[{"a":"\ud83d\ude42"}]}""", new()).Examples.Count);
+
+    [TestMethod]
+    public void Of_a_field_that_stands_twice_the_last_counts()
+    {
+        const string row = """{"ids":[1,2],"ids":[3,4,5]}""";
+        CollectionAssert.AreEqual(new[] { 3, 4, 5 }, One(row, new() { InputFields = new Dictionary<string, string> { ["input_ids"] = "ids" } }, null).Ids);
+    }
+
+    [TestMethod]
+    public void A_row_whose_only_label_does_not_count_is_left_out()
+    {
+        GraphValue[] inputs = [new("x", new(ElementType.Float, new("batch", 2))), new("labels", new(ElementType.Int64, new Shape("batch")))];
+        using var temp = TestFiles.Temp();
+        File.WriteAllText(temp["d.jsonl"], "{\"x\":[1,2],\"label\":-100}\n{\"x\":[1,2],\"label\":1}");
+        ExampleSet set = ExampleSet.Read(temp["d.jsonl"], null, inputs, new() { Classes = 5, Shifted = false, Kind = Lift.Ort.Gradients.LabelKind.Classes });
+        Assert.AreEqual((1, 1), (set.Examples.Count, set.Skipped));
     }
 
     [TestMethod]

@@ -63,6 +63,20 @@ public sealed class LossMetricTests
     }
 
     [TestMethod]
+    public void Rows_of_a_batch_that_is_filled_up_are_judged_and_those_that_fill_it_are_not()
+    {
+        using var temp = TestFiles.Temp();
+        OneNodeModel("Identity", temp["m.onnx"]);
+        using var device = Device.Open();
+        using var model = ExportedModel.Open(temp["m.onnx"], device);
+        var score = new LossMetric(model).Score([new Batch(new Dictionary<string, Tensor> { ["x"] = Tensor.From<float>("x", [2, 1, 1, 2, 3, 0], 3, 2), ["labels"] = Tensor.From<long>("labels", [0, 0, -100], 3) }, 2, 2, 2)]);
+        Assert.AreEqual((2, 2L, 0.5), (score.Examples, score.LabelTokens, score.Metrics["accuracy"]));
+        Assert.AreEqual(1 / 3.0, score.Metrics["f1"], 1e-9, "class 0: two labels, one answer, one right; class 1: no label, one answer");
+        score = new LossMetric(model, "bce").Score([new Batch(new Dictionary<string, Tensor> { ["x"] = Tensor.From<float>("x", [2, 1, 1, -2, 3, 0], 3, 2), ["labels"] = Tensor.From<float>("labels", [1, 1, 0, 0, -100, -100], 3, 2) }, 2, 2, 2)]);
+        Assert.AreEqual(0.75, score.Metrics["accuracy"], 1e-9);
+    }
+
+    [TestMethod]
     public void The_sum_of_exponentials_is_exact_enough_for_any_length()
     {
         foreach (int n in new[] { 1, 7, 8, 9, 515 })

@@ -112,6 +112,18 @@ public sealed class TrainingRunTests
     }
 
     [TestMethod]
+    public void A_row_that_cannot_be_read_costs_no_step_that_was_done()
+    {
+        using TrainingSession session = TrainingSession.Open(ArtifactFolder.Open(tiny.Artifacts), TinyRun.Device);
+        var rows = new Breaking(BatchReader.Open(tiny.Data, null, session.Inputs, tiny.Settings.Rows), after: 7);
+        using var trainer = new Trainer(session, TinyRun.Device, rows, TinyRun.Options);
+        Checkpoint? saved = null;
+        trainer.SaveDue += () => saved = trainer.Capture();
+        Assert.AreEqual("the image is damaged", Assert.ThrowsExactly<LiftException>(() => trainer.Run()).Message);
+        Assert.AreEqual((3, new BatchPosition(1, 0)), (saved?.Step, saved?.Position), "two batches to a step, six to an epoch");
+    }
+
+    [TestMethod]
     public void Accumulated_micro_batches_averaged_by_token_are_one_large_batch()
     {
         // The order of the file, so that two micro-batches of 2 rows hold the rows of one batch of 4.
@@ -170,5 +182,17 @@ public sealed class TrainingRunTests
     {
         using (TrainingRun run = TrainingRun.Start(tiny[name], settings, TinyRun.Device)) run.Train();
         return [.. RunLog.Read(Path.Combine(tiny[name], RunFolder.LogName)).OfType<StepDone>().Select(s => s.Loss)];
+    }
+
+    /// <summary>Batches of which one cannot be made.</summary>
+    private sealed class Breaking(IBatchSource source, int after) : IBatchSource
+    {
+        private int given;
+
+        public int BatchesPerEpoch => source.BatchesPerEpoch;
+
+        public BatchPosition Position { get => source.Position; set => source.Position = value; }
+
+        public Batch Next() => given++ < after ? source.Next() : throw new LiftException("the image is damaged");
     }
 }

@@ -10,9 +10,7 @@ internal static class Products
     public static Var?[] FusedGemm(FusedNode n)
     {
         Var y = n.Graph.Add("Gemm", [n.X(), n.X(1), n.Maybe(2)], n.Copy("alpha", "beta", "transA", "transB"));
-        string name = n.Node.String("activation");
-        float?[] given = [.. new[] { "activation_alpha", "activation_beta", "activation_gamma" }.Select(p => n.Node.Has(p) ? n.Float(p) : (float?)null)];
-        return [Activate(n, y, name, given)];
+        return [Activate(n, y, Named(n))];
     }
 
     /// <summary>y = activation(conv(X, W) + B + Z)</summary>
@@ -21,7 +19,7 @@ internal static class Products
     {
         Var y = n.Graph.Add("Conv", [n.X(), n.X(1), n.Maybe(2)], n.Copy("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"));
         if (n.Maybe(3) is { } sum) y += sum;
-        return [Activate(n, y, n.Node.String("activation"), [.. (n.Node.Attributes.GetValueOrDefault("activation_params")?.Floats ?? []).Select(v => (float?)v)])];
+        return [Activate(n, y, Listed(n))];
     }
 
     /// <summary>y = activation(α A' B')</summary>
@@ -29,7 +27,7 @@ internal static class Products
     public static Var?[] FusedMatMulActivation(FusedNode n)
     {
         Var y = n.Graph.Add("FusedMatMul", [n.X(), n.X(1)], n.Copy("alpha", "transA", "transB", "transBatchA", "transBatchB"), "com.microsoft");
-        return [Activate(n, y, n.Node.String("activation"), [.. new[] { "activation_alpha", "activation_beta", "activation_gamma" }.Select(p => n.Node.Has(p) ? n.Float(p) : (float?)null)])];
+        return [Activate(n, y, Named(n))];
     }
 
     /// <summary>y = x ∗ᵀ w + bias with pads that are an input: what they cut is cut off afterwards</summary>
@@ -49,15 +47,22 @@ internal static class Products
     public static Var?[] ChannelsLast(FusedNode n)
     {
         int rank = n.RankOf(n.X());
-        Var y = n.Graph.Add("Conv", [n.X().Transpose([0, rank - 1, .. Enumerable.Range(1, rank - 2)]), n.X(1), n.Maybe(2)], n.Copy("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"));
-        y = y.Transpose([0, .. Enumerable.Range(2, rank - 2), 1]);
+        Var y = n.Graph.Add("Conv", [Layout.First(n.X(), rank), n.X(1), n.Maybe(2)], n.Copy("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"));
+        y = Layout.Last(y, rank);
         if (n.Maybe(3) is { } sum) y += sum;
-        return [Activate(n, y, n.Node.String("activation"), [.. (n.Node.Attributes.GetValueOrDefault("activation_params")?.Floats ?? []).Select(v => (float?)v)])];
+        return [Activate(n, y, Listed(n))];
     }
 
-    /// <summary>The activation of this name; parameters in the order alpha, beta, gamma, or as Clip has them: low, high.</summary>
-    private static Var Activate(FusedNode n, Var y, string name, float?[] parameters)
+    /// <summary>The parameters of the activation, an attribute each.</summary>
+    private static float?[] Named(FusedNode n) => [.. new[] { "activation_alpha", "activation_beta", "activation_gamma" }.Select(p => n.Node.Has(p) ? n.Float(p) : (float?)null)];
+
+    /// <summary>The parameters of the activation in one list.</summary>
+    private static float?[] Listed(FusedNode n) => [.. (n.Node.Attributes.GetValueOrDefault("activation_params")?.Floats ?? []).Select(v => (float?)v)];
+
+    /// <summary>The node's activation; parameters in the order alpha, beta, gamma, or as Clip has them: low, high.</summary>
+    private static Var Activate(FusedNode n, Var y, float?[] parameters)
     {
+        string name = n.Node.String("activation");
         if (name.Length == 0) return y;
         string[] names = name switch
         {

@@ -13,12 +13,8 @@ internal static class Experts
     {
         if (n.Has(14)) throw n.Refuse("its routing weights are computed outside of it");
         if (n.Node.String("quant_type", "int") != "int") throw n.Refuse($"its weights are of the kind '{n.Node.String("quant_type")}', and only integers are supported");
-        string Bias(int i) => n.Maybe(i)?.Name ?? "";
-        string third = n.Has(8) ? Matrix(n, 8, 9, 13).Name : "";
-        var plain = new Node("MoE", "com.microsoft", [n.X().Name, n.X(1).Name, Matrix(n, 2, 3, 11).Name, Bias(4), Matrix(n, 5, 6, 12).Name, Bias(7), third, Bias(10)], n.Node.Outputs, n.Node.Name);
-        foreach (AttributeProto a in n.Node.Attributes.Values) plain.Set(a);
-        plain.With("normalize_routing_weights", 1L);
-        return Lowerings.Find("com.microsoft.MoE")!(n.As(plain));
+        Var? third = n.Has(8) ? Matrix(n, 8, 9, 13) : null;
+        return n.Instead("MoE", [n.X(), n.X(1), Matrix(n, 2, 3, 11), n.Maybe(4), Matrix(n, 5, 6, 12), n.Maybe(7), third, n.Maybe(10)], a => a.With("normalize_routing_weights", 1L));
     }
 
     /// <summary>(q − zero) · scale, [E, F, H]: a scale for each row, or for each block of a row; without zero points zero is half of the range.</summary>

@@ -30,11 +30,7 @@ internal static class Layers
     }
 
     [Lowering("com.microsoft.QLinearAveragePool")]
-    public static Var?[] AveragePool(FusedNode n) => [n.Quantized(Pooled(n, x => n.Graph.Add("AveragePool", [x], a =>
-    {
-        foreach (string name in new[] { "auto_pad", "ceil_mode", "count_include_pad", "kernel_shape", "pads", "strides" })
-            if (n.Node.Attributes.TryGetValue(name, out AttributeProto? given)) a.Set(given);
-    })), 3, 4)];
+    public static Var?[] AveragePool(FusedNode n) => [n.Quantized(Pooled(n, x => n.Graph.Add("AveragePool", [x], n.Copy("auto_pad", "ceil_mode", "count_include_pad", "kernel_shape", "pads", "strides"))), 3, 4)];
 
     [Lowering("com.microsoft.QLinearGlobalAveragePool")]
     public static Var?[] GlobalAveragePool(FusedNode n) => [n.Quantized(Pooled(n, x => n.Graph.Add("GlobalAveragePool", [x])), 3, 4)];
@@ -56,10 +52,7 @@ internal static class Layers
     public static Var?[] Attention(FusedNode n)
     {
         if (n.Has(8)) throw n.Refuse("it has a cache");
-        Var x = n.Real(0, 3, 6), w = n.Columns(1, 4, 7);
-        var plain = new Node("Attention", "com.microsoft", [x.Name, w.Name, n.X(2).Name, n.Maybe(5)?.Name ?? ""], n.Node.Outputs, n.Node.Name);
-        foreach (AttributeProto a in n.Node.Attributes.Values) plain.Set(a);
-        return Lowerings.Find("com.microsoft.Attention")!(n.As(plain));
+        return n.Instead("Attention", [n.Real(0, 3, 6), n.Columns(1, 4, 7), n.X(2), n.Maybe(5)]);
     }
 
     /// <summary>
@@ -68,10 +61,8 @@ internal static class Layers
     [Lowering("com.microsoft.QEmbedLayerNormalization")]
     public static Var?[] EmbedLayerNormalization(FusedNode n)
     {
-        string Of(int i) => n.Has(2 + i) ? n.Real(2 + i, 8 + i, 13 + i).Name : "";
-        var plain = new Node("EmbedLayerNormalization", "com.microsoft", [n.X().Name, n.Maybe(1)?.Name ?? "", Of(0), Of(1), Of(2), Of(3), Of(4), n.Maybe(7)?.Name ?? ""], n.Node.Outputs, n.Node.Name);
-        foreach (AttributeProto a in n.Node.Attributes.Values) plain.Set(a);
-        return Lowerings.Find("com.microsoft.EmbedLayerNormalization")!(n.As(plain));
+        Var? Of(int i) => n.Has(2 + i) ? n.Real(2 + i, 8 + i, 13 + i) : null;
+        return n.Instead("EmbedLayerNormalization", [n.X(), n.Maybe(1), Of(0), Of(1), Of(2), Of(3), Of(4), n.Maybe(7)]);
     }
 
     /// <summary>Pools an image whose channels stand second, or last.</summary>

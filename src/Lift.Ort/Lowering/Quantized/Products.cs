@@ -29,11 +29,7 @@ internal static class Products
         bool last = n.Int("channels_last") != 0;
         if (last) x = Layout.First(x, n.RankOf(x));
         Var? bias = n.Has(8) ? n.Bias(8, 1, 4) : null;
-        Var y = n.Graph.Add("Conv", [x, w, bias], a =>
-        {
-            foreach (string name in new[] { "auto_pad", "dilations", "group", "kernel_shape", "pads", "strides" })
-                if (n.Node.Attributes.TryGetValue(name, out AttributeProto? given)) a.Set(given);
-        });
+        Var y = n.Graph.Add("Conv", [x, w, bias], n.Copy("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"));
         return [n.Quantized(last ? Layout.Last(y, n.RankOf(n.X())) : y, 6, 7)];
     }
 

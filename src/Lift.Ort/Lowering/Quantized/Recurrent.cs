@@ -13,11 +13,7 @@ internal static class Recurrent
     public static Var?[] Lstm(FusedNode n)
     {
         Var?[] inputs = [n.X(), Weight(n, 1, 8, 9), Weight(n, 2, 10, 11), .. Enumerable.Range(3, 5).Select(n.Maybe)];
-        return n.Graph.AddMany("LSTM", 3, inputs, a =>
-        {
-            foreach (string name in new[] { "activation_alpha", "activation_beta", "activations", "clip", "direction", "hidden_size", "input_forget" })
-                if (n.Node.Attributes.TryGetValue(name, out AttributeProto? given)) a.Set(given);
-        });
+        return n.Graph.AddMany("LSTM", 3, inputs, n.Copy("activation_alpha", "activation_beta", "activations", "clip", "direction", "hidden_size", "input_forget"));
     }
 
     private static Var Weight(FusedNode n, int numbers, int scales, int zeros)

@@ -66,7 +66,7 @@ internal sealed unsafe partial class AttentionGrad
                 }
                 if (!sameV)
                 {
-                    AttentionScores<T>.Transpose(V + g.VAt[n], g.V.Rows, g.V.Columns, g.V.RowStride, g.V.ColumnStride, values, scores.Stride);
+                    Transposition.Copy(V + g.VAt[n], g.V.Rows, g.V.Columns, g.V.RowStride, g.V.ColumnStride, values, scores.Stride);
                     if (Dv != null) sumV = dValues.Read(Dv + g.VAt[n], g.V.RowStride, g.V.Rows);
                 }
                 for (long first = 0; first < g.Q.Rows; first += Rows) Block(n, first, (int)Math.Min(Rows, g.Q.Rows - first), right, sumK, sumV);

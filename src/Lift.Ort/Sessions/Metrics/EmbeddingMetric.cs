@@ -19,7 +19,7 @@ internal sealed class EmbeddingMetric(LossForm form, LossOptions options) : Task
 
     public override void AddAll(Batch batch, IReadOnlyList<Scores> scores)
     {
-        float[][][] outputs = [.. scores.Select(s => Pool(batch, s, options))];
+        float[][][] outputs = [.. scores.Select((s, i) => Pool(batch, s, options, i, scores.Count))];
         int group = outputs.Length > 1 ? outputs.Length : form.Rows(options), count = outputs.Length > 1 ? outputs[0].Length : outputs[0].Length / group;
         float[] Part(int example, int part) => outputs.Length > 1 ? outputs[part][example] : outputs[0][(example * group) + part];
         for (int i = 0; i < count; i++)
@@ -42,13 +42,14 @@ internal sealed class EmbeddingMetric(LossForm form, LossOptions options) : Task
     }
 
     /// <summary>One embedding per row, as the loss makes it.</summary>
-    internal static float[][] Pool(Batch batch, Scores scores, LossOptions options)
+    /// <param name="part">Which of <paramref name="parts"/> outputs it is.</param>
+    internal static float[][] Pool(Batch batch, Scores scores, LossOptions options, int part = 0, int parts = 1)
     {
         int width = (int)scores.Dims[^1], count = (int)scores.Dims[0];
         if (scores.Dims.Length == 2) return [.. Enumerable.Range(0, count).Select(r => scores.Values.AsSpan(r * width, width).ToArray())];
 
         int length = (int)scores.Dims[1];
-        long[]? mask = (batch.Values.GetValueOrDefault("attention_mask") ?? batch.Values.FirstOrDefault(v => v.Key.Contains("mask") && v.Value.Dims.SequenceEqual([count, length])).Value)?.ToLongs();
+        long[]? mask = Mask(batch, [count, length], part, parts)?.ToLongs();
         return [.. Enumerable.Range(0, count).Select(r =>
         {
             int[] counted = [.. Enumerable.Range(0, length).Where(t => mask is null || mask[(r * length) + t] != 0)];
@@ -65,6 +66,13 @@ internal sealed class EmbeddingMetric(LossForm form, LossOptions options) : Task
             }
             return mean;
         })];
+    }
+
+    /// <summary>The mask over the places of an output: the one that there is, of several texts their own, in the order of both.</summary>
+    private static Tensor? Mask(Batch batch, long[] dims, int part, int parts)
+    {
+        Tensor[] masks = [.. batch.Values.Where(v => v.Key == "attention_mask").Concat(batch.Values.Where(v => v.Key != "attention_mask" && v.Key.Contains("mask"))).Select(v => v.Value).Where(v => v.Dims.Length == 2)];
+        return masks.Length == parts && masks[part].Dims.SequenceEqual(dims) ? masks[part] : masks.FirstOrDefault(m => m.Dims.SequenceEqual(dims));
     }
 
     protected override IEnumerable<(string, double)> Compute()

@@ -75,6 +75,10 @@ public sealed class TaskMetricTests
         CollectionAssert.AreEqual(new float[] { 5, 6 }, EmbeddingMetric.Pool(batch, scores, new())[1]);
         CollectionAssert.AreEqual(new float[] { 3, 4 }, EmbeddingMetric.Pool(batch, scores, new() { Pooling = Pooling.Last })[0]);
         CollectionAssert.AreEqual(new float[] { 1, 2 }, EmbeddingMetric.Pool(batch, scores, new() { Pooling = Pooling.Cls })[0]);
+
+        Batch towers = new(new Dictionary<string, Tensor> { ["query_mask"] = Tensor.From<long>("query_mask", [1, 1, 0, 1, 0, 0], 2, 3), ["doc_mask"] = Tensor.From<long>("doc_mask", [1, 0, 0, 1, 0, 0], 2, 3) }, 2, 3, 2);
+        CollectionAssert.AreEqual(new float[] { 2, 3 }, EmbeddingMetric.Pool(towers, scores, new(), 0, 2)[0]);
+        CollectionAssert.AreEqual(new float[] { 1, 2 }, EmbeddingMetric.Pool(towers, scores, new(), 1, 2)[0], "the second text's own mask, though both are as long");
     }
 
     [TestMethod]

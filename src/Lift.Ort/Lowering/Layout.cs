@@ -1,8 +1,8 @@
 using Lift.Ort.Onnx;
 
-namespace Lift.Ort.Lowering.Quantized;
+namespace Lift.Ort.Lowering;
 
-/// <summary>Images whose channels stand last, as some quantized operators take them.</summary>
+/// <summary>Images whose channels stand last, as some operators take them.</summary>
 internal static class Layout
 {
     /// <summary>[N, …, C] → [N, C, …]</summary>
