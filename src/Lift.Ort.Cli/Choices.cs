@@ -60,7 +60,11 @@ internal static class Choices
     {
         var option = new Option<string>(name) { Description = description, HelpName = string.Join('|', words) };
         if (value is not null) option.DefaultValueFactory = _ => value;
-        option.AcceptOnlyFromAmong(words);
+        option.CompletionSources.Add(words);
+        option.Validators.Add(result =>
+        {
+            foreach (Token token in result.Tokens.Where(t => !words.Contains(t.Value))) result.AddError($"{name} is '{token.Value}'; give one of: {string.Join(", ", words)}.");
+        });
         return option;
     }
 

@@ -1,10 +1,11 @@
 using System.CommandLine;
+using System.Text.RegularExpressions;
 using Microsoft.ML.OnnxRuntime;
 
 namespace Lift.Ort.Cli;
 
 /// <summary>Turns an exception into one sentence and an exit code.</summary>
-internal static class Failure
+internal static partial class Failure
 {
     /// <summary>The user can mend it.</summary>
     public const int Mendable = 2;
@@ -21,10 +22,18 @@ internal static class Failure
     public static int Usage(ParseResult line, TextWriter error)
     {
         string command = line.CommandResult.Command is LiftCommand c ? $"lift {c.Name}" : "lift";
-        string mistakes = string.Join(" ", line.Errors.Select(e => e.Message.ReplaceLineEndings(" ").Trim()).Distinct());
+        string mistakes = string.Join(" ", line.Errors.Select(e => Plain(e.Message.ReplaceLineEndings(" ").Trim())).Distinct());
         error.WriteLine($"lift: {mistakes} '{command} --help' lists what there is.");
         return Mendable;
     }
+
+    /// <summary>The parser's sentence over a value of another type, without .NET's names of types.</summary>
+    private static string Plain(string message) => WrongType().Match(message) is { Success: true } m
+        ? $"{m.Groups["option"].Value} is '{m.Groups["value"].Value}'; give {(m.Groups["type"].Value switch { var t when t.Contains("Int") => "a whole number", var t when t.Contains("Bool") => "true or false", _ => "a number" })}."
+        : message;
+
+    [GeneratedRegex("^Cannot parse argument '(?<value>.*)' for option '(?<option>.*)' as expected type '(?<type>.*)'")]
+    private static partial Regex WrongType();
 
     public static int Report(Exception e, LiftCommand? command, TextWriter error)
     {

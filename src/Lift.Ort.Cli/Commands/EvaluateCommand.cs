@@ -140,9 +140,10 @@ internal sealed class EvaluateCommand : LiftCommand
         int width = line.GetValue(beams) is > 0 and var n ? n : line.GetValue(template) == "paper" ? 4 : 1;
         var generation = new GenerationOptions { MaxNewTokens = line.GetValue(maxNewTokens), MaxLength = line.GetValue(maxLength), Beams = width, Cache = !line.GetValue(noCache) };
         DataOptions rows = exported.ReadsSource ? Fitted(line, Rows(line, trained) with { Kind = LabelKind.Sequence, Shifted = false, VocabularySize = null, Classes = exported.Classes }, exported.RowInputs) : Rows(line);
-        if (line.GetValue(predictions) is { } place) using (File.Open(place, FileMode.OpenOrCreate, FileAccess.Write)) { } // before the work, whose result would be lost
+        string? written = line.GetValue(predictions) is { } named ? OutputPath.Apart(named, line.GetValue(model), line.GetValue(data), line.GetValue(run)) : null;
+        if (written is not null) using (File.Open(written, FileMode.OpenOrCreate, FileAccess.Write)) { } // before the work, whose result would be lost
         ExactMatchScore score = new ExactMatch(exported, words, rows, generation).Score(line.GetValue(data)!, line.GetValue(rule)!, stop);
-        if (line.GetValue(predictions) is { } file) File.WriteAllLines(file, score.Predictions.Select(p => JsonSerializer.Serialize(p, Output.Format)));
+        if (written is not null) File.WriteAllLines(written, score.Predictions.Select(p => JsonSerializer.Serialize(p, Output.Format)));
         yield return new("exact_match", score.Score);
         yield return new("correct", score.Correct);
         yield return new("examples", score.Examples);

@@ -23,14 +23,15 @@ internal sealed class GradientsCommand : LiftCommand
 
     protected override unsafe void Run(ParseResult line, Output output, CancellationToken stop)
     {
+        string file = OutputPath.Apart(line.GetValue(result)!, line.GetValue(inputs), line.GetValue(folder));
         var batch = InputsFile.Read(line.GetValue(inputs)!);
         ArtifactFolder artifacts = ArtifactFolder.Open(line.GetValue(folder)!);
         using IDevice open = Ort.Devices.Device.Open(line.GetValue(device)!);
         using TrainingSession session = TrainingSession.Open(artifacts, open);
         float loss = session.Step(batch);
         Tensor[] gradients = [.. session.Slices.Select(s => Host(session.Gradients, s))];
-        Safetensors.Write(line.GetValue(result)!, gradients, new Dictionary<string, string> { ["loss"] = loss.ToString("R") });
-        output.Json(new { loss, gradients = gradients.Length, file = line.GetValue(result) });
+        Safetensors.Write(file, gradients, new Dictionary<string, string> { ["loss"] = loss.ToString("R") });
+        output.Json(new { loss, gradients = gradients.Length, file });
     }
 
     /// <summary>A weight's part of the gradient vector in host memory.</summary>

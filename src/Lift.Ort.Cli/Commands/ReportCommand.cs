@@ -18,7 +18,7 @@ internal sealed class ReportCommand : LiftCommand
 
     protected override void Run(ParseResult line, Output output, CancellationToken stop)
     {
-        string path = Path.GetFullPath(line.GetValue(page)!);
+        string path = Path.GetFullPath(OutputPath.Apart(line.GetValue(page)!, line.GetValue(runs)!));
         RunReport.Write(path, line.GetValue(runs)!);
         output.Result(new { report = path, runs = line.GetValue(runs)!.Length }, console => console.WriteLine($"{path} shows {line.GetValue(runs)!.Length} runs."));
     }

@@ -32,11 +32,12 @@ internal sealed class SelectCommand : LiftCommand
     protected override void Run(ParseResult line, Output output, CancellationToken stop)
     {
         SelectionOptions options = choices.Read(line);
+        string file = OutputPath.Apart(line.GetValue(result)!, line.GetValue(model));
         Tensor[] weights = Weights(line);
         using IDevice open = Ort.Devices.Device.Open(line.GetValue(device)!);
         using var selector = new MaskSelector(options, open);
         Refresh refresh = selector.Select([.. weights.Select(open.Place)]);
-        Safetensors.Write(line.GetValue(result)!, [.. refresh.Masks.Select(Positions)], new Dictionary<string, string>
+        Safetensors.Write(file, [.. refresh.Masks.Select(Positions)], new Dictionary<string, string>
         {
             ["selection"] = options.Selection,
             ["budget"] = options.Budget.ToString(),
@@ -46,9 +47,9 @@ internal sealed class SelectCommand : LiftCommand
         RefreshReport total = refresh.Total;
         if (options.Unreduced([.. weights.Select(w => w.Dims)]) is { } idle) output.Note(idle);
         output.Result(
-            new { file = line.GetValue(result), selection = options.Selection, weights = weights.Length, selected = total.K, bound = total.Bound, seconds = total.Seconds },
+            new { file, selection = options.Selection, weights = weights.Length, selected = total.K, bound = total.Bound, seconds = total.Seconds },
             console => console.WriteLine(FormattableString.Invariant(
-                $"{line.GetValue(result)}: {total.K:N0} entries of {weights.Length} weights in {total.Seconds:F2} s; relative error of the approximation at most {total.Bound:G2}.")));
+                $"{file}: {total.K:N0} entries of {weights.Length} weights in {total.Seconds:F2} s; relative error of the approximation at most {total.Bound:G2}.")));
     }
 
     private Tensor[] Weights(ParseResult line)

@@ -12,6 +12,7 @@ public sealed record ExampleSet(IReadOnlyList<Example> Examples, int Truncated, 
     /// <exception cref="LiftException">The file or a row cannot be used; the message names file, row, field and value.</exception>
     public static ExampleSet Read(string path, ITokenizer? tokenizer, IReadOnlyList<GraphValue> inputs, DataOptions options)
     {
+        if (options.MaxLength < 1) throw new LiftException($"Rows cannot be cut at {options.MaxLength} tokens; --max-length must be 1 or more.");
         var maker = new ExampleMaker(tokenizer, new ModelInputs(inputs), options);
         var examples = new List<Example>();
         foreach (var row in RecordFile.Read(path).Take(options.Limit))

@@ -28,7 +28,7 @@ internal sealed class RowSelector : IDisposable
             graph.Nodes.Add(new Node("Gather", "", [$"from{i}", rows], [$"to{i}"]).With("axis", (long)slot.BatchAxis));
             graph.Outputs.Add(new($"to{i}", new(types[i], null)));
         }
-        using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
+        using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL };
         device.AddTo(options);
         session = new InferenceSession(Google.Protobuf.MessageExtensions.ToByteArray(GraphWriter.ToModel(graph)), options);
     }

@@ -52,6 +52,7 @@ public sealed class TextGenerator(ExportedModel model, GenerationOptions options
     {
         int empty = prompts.Index().FirstOrDefault(p => p.Item.Length == 0, (-1, [])).Index;
         if (empty >= 0) throw new LiftException($"Prompt {empty + 1} has no token to start from; give some text.");
+        if (new ModelInputs(model.Inputs).Tokens is null) throw new LiftException($"'{model.Path}' reads no tokens (inputs: {string.Join(", ", model.Inputs.Select(i => i.Name))}); a language model writes text.");
         if (model.ReadsSource) throw new LiftException($"'{model.Path}' writes about a source that its encoder reads; give it sources.");
         return Generate(prompts, null, onToken, stop);
     }

@@ -20,7 +20,7 @@ internal sealed unsafe class BoundSession : IDisposable
     public BoundSession(ModelProto model, IDevice device, string what, bool trainingOperators = true, Action<SessionOptions>? configure = null)
     {
         this.device = device;
-        using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
+        using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL };
         device.AddTo(options);
         if (!device.Computes16Bit)
         {

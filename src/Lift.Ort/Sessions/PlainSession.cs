@@ -19,7 +19,7 @@ internal static class PlainSession
     /// <exception cref="LiftException">ONNX Runtime refuses the file, or it is no sound model.</exception>
     public static (InferenceSession Session, Tensor[] Weights) Open(string path, Graph? graph, IDevice device)
     {
-        using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_ERROR };
+        using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL };
         device.AddTo(options);
         try
         {

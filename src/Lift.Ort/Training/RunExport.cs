@@ -27,6 +27,8 @@ public static class RunExport
         string original = Original(artifacts, out string sha256);
         if (Path.GetFullPath(model) == Path.GetFullPath(original)) throw new LiftException($"'{model}' is the original model itself; name another file.");
 
+        if (patch is not null && new[] { model, original }.Any(f => Path.GetFullPath(f) == Path.GetFullPath(patch))) throw new LiftException($"The patch cannot be written to '{patch}', which is a model; name another file.");
+
         Tensor[] before = [.. state.Masks.Select(m => Parameter(artifacts, m.Weight))];
         // One weight at a time: neither the trained weights nor what is made of them are in memory together.
         Tensor[] statistics = [.. state.Statistics];
@@ -35,8 +37,8 @@ public static class RunExport
         foreach (Tensor statistic in statistics) values.Add(statistic.Name, new NewContent(statistic.Type, statistic.Dims, () => statistic));
         GraphEdit edit = Dequantized(original, artifacts.Record, values);
         if (inference) edit = edit with { Nodes = edit.Nodes.Concat(BatchStatistics.InferenceForm(OnnxFile.Read(original))).ToDictionary() };
+        if (patch is not null) difference.Save(patch); // first: a model beside which its patch is missing looks complete
         OnnxFile.Replace(original, values.Where(v => !edit.Added.ContainsKey(v.Key)).ToDictionary(), model, edit);
-        if (patch is not null) difference.Save(patch);
         return difference;
     }
 

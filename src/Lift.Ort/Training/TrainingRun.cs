@@ -110,6 +110,7 @@ public sealed class TrainingRun : IDisposable
             if (begins) rows = DataFit.Of(settings.Data, inputs, rows, ModelNotes.Beside(artifacts.Source));
             BatchReader data = BatchReader.Open(settings.Data, tokenizer, inputs, rows);
             IBatchSource batches = encoder is null ? data : new EncodedBatches(data, encoder);
+            if (begins) CheckFirst(batches, new BatchCheck(session.Inputs, artifacts.Record));
             if (settings.Validation is null) return new(artifacts, session, null, new Trainer(session, device, batches, settings.Training), (data.Truncated, data.Skipped), rows, encoder);
 
             BatchReader held = BatchReader.Open(settings.Validation, tokenizer, inputs, rows with { Shuffle = false });
@@ -122,6 +123,14 @@ public sealed class TrainingRun : IDisposable
             session.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Makes the first batch, before there is a run: what is wrong with all rows is wrong with it.</summary>
+    private static void CheckFirst(IBatchSource batches, BatchCheck check)
+    {
+        BatchPosition start = batches.Position;
+        check.Check(batches.Next().Values);
+        batches.Position = start;
     }
 
     /// <summary>What the prepared model says of labels: shifted or not, how many ids or classes there are.</summary>

@@ -22,6 +22,16 @@ public sealed class BadInputTests
         ["wrong shape", "prepare clash.onnx -o prepared", "5"],
         ["external data outside the folder", "inspect outside.onnx", "outside"],
         ["truncated checkpoint", "gradients cut -o g.safetensors --inputs batch.json", "checkpoint"],
+        ["id outside the embedding", "gradients prepared -o g.safetensors --inputs far.json", "idx=999"],
+        ["rows of no tokens", "train prepared --data rows.jsonl --tokenizer none -o run --max-length 0", "--max-length must be 1 or more"],
+        ["rows of another shape", "train mlp --data narrow.jsonl --tokenizer none -o run", "has shape [2]"],
+        ["a model that writes no text", "generate mlp.onnx --prompt 7 --tokenizer bytes", "reads no tokens"],
+        ["patch over the original", "export ran -o m.onnx --patch model.onnx", "model.onnx"],
+        ["patch over the result", "export ran -o m.onnx --patch m.onnx", "m.onnx"],
+        ["patch in a missing folder", "export ran -o m.onnx --patch missing/p.safetensors", "missing"],
+        ["positions over the model", "select model.onnx -o model.onnx", "model.onnx"],
+        ["gradients over their batch", "gradients prepared --inputs batch.json -o batch.json", "batch.json"],
+        ["predictions over the data", "evaluate model.onnx --data rows.jsonl --metric exact-match --predictions rows.jsonl", "rows.jsonl"],
         ["data that is no UTF-8", "train prepared --data latin.jsonl --tokenizer none -o run", "latin.jsonl"],
         ["data that is no JSON", "train prepared --data words.onnx --tokenizer none -o run", "words.onnx"],
         ["empty data set", "train prepared --data nothing.jsonl --tokenizer none -o run", "nothing.jsonl"],
@@ -57,7 +67,12 @@ public sealed class BadInputTests
         byte[] checkpoint = File.ReadAllBytes(Path.Combine(good["cut"], "checkpoint"));
         File.WriteAllBytes(Path.Combine(good["cut"], "checkpoint"), checkpoint[..(checkpoint.Length / 2)]);
         File.WriteAllText(good["batch.json"], """{"input_ids": {"dtype": "int64", "shape": [1, 2], "data": [1, 2]}, "labels": {"dtype": "int64", "shape": [1, 2], "data": [1, 2]}}""");
+        File.WriteAllText(good["far.json"], """{"input_ids": {"dtype": "int64", "shape": [1, 2], "data": [1, 999]}, "labels": {"dtype": "int64", "shape": [1, 2], "data": [1, 2]}}""");
         File.WriteAllText(good["rows.jsonl"], """{"input_ids": [1, 2, 3]}""");
+        LiftRun.Here("train", good["prepared"], "--data", good["rows.jsonl"], "-o", good["ran"], "--steps", "1", "--quiet").Good();
+        File.Copy(TestFiles.Shared("models/mlp/model.onnx"), good["mlp.onnx"]);
+        LiftRun.Here("prepare", good["mlp.onnx"], "-o", good["mlp"], "--loss", "cross-entropy", "--train", "*").Good();
+        File.WriteAllText(good["narrow.jsonl"], """{"x": [1, 2], "label": 0}""");
         File.WriteAllText(good["beyond.jsonl"], """{"input_ids": [1, 2, 3], "labels": [1, 999, 3]}""");
         File.WriteAllText(good["nothing.jsonl"], "");
         File.WriteAllBytes(good["latin.jsonl"], Encoding.Latin1.GetBytes("{\"text\": \"caf\u00e9\"}\n"));
@@ -105,7 +120,7 @@ public sealed class BadInputTests
     }
 
     private static string[] Arguments(string line) => [.. line.Split(' ').Select((word, i) =>
-        i > 0 && !word.StartsWith('-') && !word.StartsWith('/') && word is not ("none" or "full" or "stories260k") && !char.IsDigit(word[0]) ? good[word] : word)];
+        i > 0 && !word.StartsWith('-') && !word.StartsWith('/') && word is not ("none" or "full" or "stories260k" or "exact-match" or "bytes") && !char.IsDigit(word[0]) ? good[word] : word)];
 
     /// <summary>Every file with the hash of its bytes.</summary>
     private static string[] Snapshot(string folder) => [.. Directory.GetFiles(folder, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)

@@ -49,6 +49,14 @@ public sealed class CommandTableTests
     [DataRow("bench", DisplayName = "no measurement")]
     public void Mistake_in_options_is_exit_code_2(string line) => LiftRun.Here(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)).Refused();
 
+    [TestMethod]
+    [DataRow("new --seed 99999999999 -o m", "--seed is '99999999999'; give a whole number.")]
+    [DataRow("new --tied perhaps -o m", "--tied is 'perhaps'; give true or false.")]
+    [DataRow("select m --density much -o s", "--density is 'much'; give a number.")]
+    [DataRow("new --arch bert -o m", "--arch is 'bert'; give one of: llama.")]
+    [DataRow("evaluate m --data d --metric bleu", "--metric is 'bleu'; give one of: loss, exact-match.")]
+    public void Wrong_values_are_told_with_what_fits(string line, string said) => StringAssert.Contains(LiftRun.Here(line.Split(' ')).Refused(), said);
+
     private static IEnumerable<(string Path, LiftCommand Command)> Leaves(IEnumerable<Command> commands, string[] above) => commands.SelectMany(c =>
         c is LiftCommand leaf ? [(string.Join(' ', [.. above, c.Name]), leaf)] : Leaves(c.Subcommands, [.. above, c.Name]));
 }

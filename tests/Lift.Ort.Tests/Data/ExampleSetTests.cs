@@ -180,18 +180,18 @@ public sealed class ExampleSetTests
     }
 
     [TestMethod]
-    [DataRow(ElementType.UInt8, "[0,256]", "whole numbers from 0 to 255")]
-    [DataRow(ElementType.UInt8, "[-1,2]", "whole numbers from 0 to 255")]
-    [DataRow(ElementType.Int8, "[-129,2]", "whole numbers from -128 to 127")]
-    [DataRow(ElementType.Int32, "[1,2147483648]", "whole numbers from")]
-    [DataRow(ElementType.Float16, "[1,70000]", "numbers from -65504 to 65504")]
-    [DataRow(ElementType.Float, "[1,1e39]", "numbers from -3.4")]
-    [DataRow(ElementType.Int64, "[1,1e300]", "whole numbers from")]
+    [DataRow(ElementType.UInt8, "[[0,256]]", "whole numbers from 0 to 255")]
+    [DataRow(ElementType.UInt8, "[[-1,2]]", "whole numbers from 0 to 255")]
+    [DataRow(ElementType.Int8, "[[-129,2]]", "whole numbers from -128 to 127")]
+    [DataRow(ElementType.Int32, "[[1,2147483648]]", "whole numbers from")]
+    [DataRow(ElementType.Float16, "[[1,70000]]", "numbers from -65504 to 65504")]
+    [DataRow(ElementType.Float, "[[1,1e39]]", "numbers from -3.4")]
+    [DataRow(ElementType.Int64, "[[1,1e300]]", "whole numbers from")]
     public void Numbers_beyond_their_type_are_refused(ElementType type, string x, string said)
     {
-        GraphValue[] inputs = [new("x", new(type, new("batch", 2))), new("labels", new(ElementType.Int64, new Shape("batch")))];
+        GraphValue[] inputs = [new("x", new(type, new("batch", 1, 2))), new("labels", new(ElementType.Int64, new Shape("batch")))];
         StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => One($$"""{"x":{{x}},"labels":1}""", new() { Classes = 5 }, null, inputs)).Message, said);
-        One("""{"x":[0,100],"labels":1}""", new() { Classes = 5 }, null, inputs);
+        One("""{"x":[[0,100]],"labels":1}""", new() { Classes = 5 }, null, inputs);
     }
 
     [TestMethod]
