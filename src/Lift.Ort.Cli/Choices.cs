@@ -14,6 +14,9 @@ internal static class Choices
 
     public static Option<string> Device() => new("--device") { Description = "Where to compute: cpu, cuda or cuda:N.", DefaultValueFactory = _ => "cpu", HelpName = "NAME" };
 
+    /// <summary><c>--cuda-graphs</c></summary>
+    public static Option<bool> Graphs() => new("--cuda-graphs") { Description = "Record a GPU's work once per shape of batch and replay it, where the model allows that; never tried on a GPU yet." };
+
     /// <summary><c>--dim NAME=SIZE</c>, once or several times: sizes of open dimensions.</summary>
     public static Option<Dictionary<string, long>> Dims() => new("--dim")
     {

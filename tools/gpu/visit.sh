@@ -15,3 +15,4 @@ part gemm-tf32 60 lift bench gemm --sizes 8192 --inner 10 --tf32 --device cuda
 part refresh 120 lift bench refresh --shapes 4096x4096,4096x14336 --filter-rank 128 --rank 128 --method cold warm --repeats 3 --device cuda
 part optimizer 120 lift bench optimizer --preset llama-3.2-1b --dtype bf16 --rank 128 --device cuda
 for recompute in none layers; do part "step $recompute" 240 lift bench step --preset llama-3.2-1b --dtype bf16 --batch 4 --seq 2048 --rank 128 --recompute $recompute --repeats 5 --device cuda; done
+part "step, recorded as CUDA graphs (never tried)" 240 lift bench step --preset llama-3.2-1b --dtype bf16 --batch 4 --seq 2048 --rank 128 --repeats 5 --device cuda --cuda-graphs

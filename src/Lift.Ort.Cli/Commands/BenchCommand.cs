@@ -50,10 +50,13 @@ internal abstract class BenchMeasurement : LiftCommand
     /// <summary>Opens the device that was asked for.</summary>
     protected IDevice OpenDevice(ParseResult line)
     {
-        IDevice open = Ort.Devices.Device.Open(line.GetValue(Device)!, new CudaOptions { Tf32 = line.GetValue(Tf32) });
+        IDevice open = Ort.Devices.Device.Open(line.GetValue(Device)!, CudaOf(line));
         description = open.Description == open.Name ? null : open.Description;
         return open;
     }
+
+    /// <summary>Settings of a GPU.</summary>
+    protected virtual CudaOptions CudaOf(ParseResult line) => new() { Tf32 = line.GetValue(Tf32) };
 
     protected Patience PatienceOf(ParseResult line) => new(line.GetValue(repeats), line.GetValue(warmup), line.GetValue(maxSeconds));
 

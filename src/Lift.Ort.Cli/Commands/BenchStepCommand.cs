@@ -3,6 +3,7 @@ using Lift.Ort.Architectures;
 using Lift.Ort.Artifacts;
 using Lift.Ort.Cli.Bench;
 using Lift.Ort.Devices;
+using Lift.Ort.Devices.Cuda;
 using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
 using Lift.Ort.Sessions;
@@ -20,6 +21,7 @@ internal sealed class BenchStepCommand : BenchMeasurement
     private readonly Option<int> accumulate = Choices.Count("--accumulate", "Micro-batches of a step.", 1);
     private readonly Option<double> rate = new("--lr") { Description = "Learning rate.", DefaultValueFactory = _ => 1e-4, HelpName = "LR" };
     private readonly Option<Recompute> recompute = Choices.Word("--recompute", "What the backward pass computes again: none, attention or layers.", Recompute.None);
+    private readonly Option<bool> graphs = Choices.Graphs();
     private readonly Option<string[]> methods = new("--method") { Description = "lift: the chosen entries of the linear layers; full: every weight.", DefaultValueFactory = _ => ["lift"], AllowMultipleArgumentsPerToken = true, HelpName = "lift|full" };
 
     public BenchStepCommand() : base("step", "A training step of a Llama: forward, loss, backward, optimizer. Memory is the process's peak during the measurement.",
@@ -28,8 +30,10 @@ internal sealed class BenchStepCommand : BenchMeasurement
         methods.AcceptOnlyFromAmong("lift", "full");
         model = new BenchModel(this);
         choices = new SelectionChoices(this, Seed, "random");
-        foreach (Option option in new Option[] { batch, length, accumulate, rate, recompute, methods }) Add(option);
+        foreach (Option option in new Option[] { batch, length, accumulate, rate, recompute, graphs, methods }) Add(option);
     }
+
+    protected override CudaOptions CudaOf(ParseResult line) => base.CudaOf(line) with { Graphs = line.GetValue(graphs) };
 
     protected override void Run(ParseResult line, Output output, CancellationToken stop)
     {
@@ -84,8 +88,9 @@ internal sealed class BenchStepCommand : BenchMeasurement
             Report(line, output, "step", new { method }, model.Fields(line),
                 new { batch = line.GetValue(batch), seq = line.GetValue(length), accumulate = line.GetValue(accumulate), recompute = line.GetValue(recompute).ToString().ToLowerInvariant() },
                 method == "lift" ? SelectionChoices.Fields(options) : new { },
-                new { trained, state_bytes = 12 * trained + 8 * positions + 4 * (optimizer.Moments.Master?.Length ?? 0) }, times,
+                new { trained, state_bytes = 12 * trained + (line.GetValue(graphs) ? 8 : 4) * positions + 4 * (optimizer.Moments.Master?.Length ?? 0) }, times,
                 new Dictionary<string, double> { ["tokens_per_s"] = tokens / times.MedianS, ["tflops"] = Operations(shape, method, tokens, line.GetValue(length)) / times.MedianS / 1e12 },
+                line.GetValue(graphs) ? new { cuda_graphs = new { shapes = session.Recording.Shapes, why_not = session.Recording.WhyNot } } : new { },
                 Memory(open, before), new { first_loss = losses[0], last_loss = losses[^1] });
         }
     }

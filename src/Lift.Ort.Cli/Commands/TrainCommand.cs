@@ -2,6 +2,7 @@ using System.CommandLine;
 using Lift.Ort.Artifacts;
 using Lift.Ort.Data;
 using Lift.Ort.Devices;
+using Lift.Ort.Devices.Cuda;
 using Lift.Ort.Sessions;
 using Lift.Ort.Sparse;
 using Lift.Ort.Training;
@@ -55,6 +56,7 @@ internal sealed class TrainCommand : LiftCommand
     private readonly Option<bool> force = new("--force") { Description = "Replace the run in this folder." };
     private readonly Option<Recompute> recompute = Choices.Word("--recompute", "What the backward pass computes again to save memory: none, attention or layers.", defaults.Recompute);
     private readonly Option<string> device = Choices.Device();
+    private readonly Option<bool> graphs = Choices.Graphs();
 
     public TrainCommand() : base("train", "Fine-tunes the model of a prepared folder on the rows of a file.",
         "lift train artifacts/model --data train.jsonl --tokenizer bytes -o artifacts/run --steps 200 --lr 1e-3")
@@ -62,7 +64,7 @@ internal sealed class TrainCommand : LiftCommand
         Option[] settings = [data, tokenizer, encoder, steps, epochs, batch, accumulate, average, maxLength, template, shuffle, noShuffle, .. choices.All, lr, schedule, warmup, selection, rank, density,
             filterRank, interval, seed, clip, clipValue, form, beta1, beta2, epsilon, weightDecay, recompute, validation, validateEvery, lossScale, saveEvery];
         Add(directory);
-        foreach (Option option in (Option[])[run, .. settings, resume, force, device]) Add(option);
+        foreach (Option option in (Option[])[run, .. settings, resume, force, device, graphs]) Add(option);
         Validators.Add(line =>
         {
             if (line.GetValue(rank) is not null && line.GetValue(density) is not null) line.AddError("--rank and --density both say how many entries to train; give one of them.");
@@ -79,7 +81,7 @@ internal sealed class TrainCommand : LiftCommand
     protected override void Run(ParseResult line, Output output, CancellationToken stop)
     {
         string folder = line.GetValue(run)!, artifacts = Path.GetFullPath(line.GetValue(directory)!);
-        using IDevice chosen = Ort.Devices.Device.Open(line.GetValue(device)!);
+        using IDevice chosen = Ort.Devices.Device.Open(line.GetValue(device)!, new CudaOptions { Graphs = line.GetValue(graphs) });
         OptimizerRecipe? recipe = line.GetValue(resume) ? null : RecipeOf(line, artifacts);
         using TrainingRun training = line.GetValue(resume) ? TrainingRun.Resume(folder, chosen, artifacts) : TrainingRun.Start(folder, SettingsOf(line, artifacts, recipe), chosen, line.GetValue(force));
         LogFolder = training.Folder.FullPath;
@@ -89,6 +91,7 @@ internal sealed class TrainCommand : LiftCommand
         bool done = TrainProgress.Show(training, output.Console, stop);
         if (!done) throw new OperationCanceledException($"Stopped after step {training.Trainer.Step} of {training.Trainer.Steps}, saved; go on with: lift train {line.GetValue(directory)} -o {folder} --resume");
 
+        if (line.GetValue(graphs)) output.Note(training.Recording.WhyNot is { } why ? $"No runs were recorded (--cuda-graphs): {why}." : $"Runs of {training.Recording.Shapes} shapes of batches were recorded and replayed.");
         Outcome outcome = Outcome.Of(training);
         output.Result(outcome, console => console.WriteLine($"Loss {outcome.FirstLoss:F4} → {outcome.Loss:F4} in {outcome.Step} steps{outcome.Words}. Export the model with: lift export {folder} -o MODEL.onnx"));
     }

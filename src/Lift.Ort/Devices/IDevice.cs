@@ -48,6 +48,21 @@ public interface IDevice : IDisposable
     /// <exception cref="DeviceMemoryException">The device has no room for the run's values.</exception>
     void Run(InferenceSession session, OrtIoBinding binding, bool wait);
 
+    /// <summary>True where a session's run can be recorded and replayed: then it is opened by <see cref="AddTo(SessionOptions, bool)"/> and run by <see cref="Run(InferenceSession, OrtIoBinding, bool, int)"/>.</summary>
+    bool Records => false;
+
+    /// <summary>The same as <see cref="AddTo(SessionOptions)"/>.</summary>
+    /// <param name="records">True for a session whose runs are to be recorded; ONNX Runtime refuses it where the model does not allow that.</param>
+    void AddTo(SessionOptions options, bool records) => AddTo(options);
+
+    /// <summary>
+    /// The same as <see cref="Run(InferenceSession, OrtIoBinding, bool)"/> for a session that records. The first run of a recording may compute the model several times.
+    /// </summary>
+    /// <param name="recording">
+    /// The number of the recording, from 1: it is made the first time and replayed from then on, with the addresses that were bound when it was made. 0: a plain run.
+    /// </param>
+    void Run(InferenceSession session, OrtIoBinding binding, bool wait, int recording) => Run(session, binding, wait);
+
     /// <summary>Runs a kernel: double dispatch to <c>kernel.Run(CpuDevice)</c> or its neighbour.</summary>
     void Run<TKernel>(in TKernel kernel) where TKernel : IKernel;
 

@@ -3,7 +3,7 @@ using Lift.Ort.Onnx;
 
 namespace Lift.Ort.Operators;
 
-internal sealed unsafe partial class ConcatTraining : ICudaKernel
+internal sealed partial class ConcatTraining : ICudaKernel
 {
     public void Run(CudaContext context)
     {
@@ -19,9 +19,7 @@ internal sealed unsafe partial class ConcatTraining : ICudaKernel
             CopyRows(context, size, input.Address, result + (nint)(at * size), outer, own, own, row);
             at += own;
         }
-        if (lengths == 0) return;
-        long[] values = [.. inputs.Select(t => t.Dims[a])];
-        fixed (long* from = values) context.Device.Upload((byte*)from, lengths, values.Length * sizeof(long));
+        if (lengths != 0) context.Write([.. inputs.Select(t => t.Dims[a])], lengths);
     }
 
     /// <summary>Copies rows of elements of 1, 2, 4 or 8 bytes; lengths and steps in elements.</summary>

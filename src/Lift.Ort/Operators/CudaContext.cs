@@ -88,6 +88,9 @@ internal sealed unsafe class CudaContext(nint context, CudaDevice device)
 
     public void Copy(nint from, nint to, long bytes) => device.Copy(from, to, bytes, stream);
 
+    /// <summary>Writes numbers of the host to device memory: by a copy within the device, which a recorded run repeats as it is.</summary>
+    public void Write(ReadOnlySpan<long> values, nint to) => Copy(device.Constant(values), to, (long)values.Length * sizeof(long));
+
     public void Fill(nint address, byte value, long bytes) => device.Fill(address, value, bytes, stream);
 
     private static nint StreamOf(nint context, CudaDevice device)

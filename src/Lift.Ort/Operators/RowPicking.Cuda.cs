@@ -47,7 +47,7 @@ internal sealed partial class PadAndUnflatten : ICudaKernel
     }
 }
 
-internal sealed unsafe partial class FlattenAndUnpad : ICudaKernel
+internal sealed partial class FlattenAndUnpad : ICudaKernel
 {
     public void Run(CudaContext context)
     {
@@ -55,9 +55,7 @@ internal sealed unsafe partial class FlattenAndUnpad : ICudaKernel
         if (input.Dims.Length < 2) throw new ArgumentException($"the input has {input.Dims.Length} axes, fewer than two");
         nint y = context.Output(0, [indices.Count, .. input.Dims[2..]]), lengths = context.Output(1, 2);
         CudaRows.Gather(context, indices, input.Address, y, 1, input.Dims[0] * input.Dims[1], CpuTensor.Product(input.Dims.AsSpan(2..)) * input.Type.Bits() / 8);
-        long[] values = input.Dims[..2];
-        if (lengths == 0) return;
-        fixed (long* from = values) context.Device.Upload((byte*)from, lengths, values.Length * sizeof(long));
+        if (lengths != 0) context.Write(input.Dims.AsSpan(..2), lengths);
     }
 }
 

@@ -1,3 +1,6 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using System.Text;
 using Lift.Ort.Devices;
 using Lift.Ort.Onnx;
 using Lift.Ort.Operators;
@@ -13,15 +16,19 @@ internal sealed unsafe class BoundSession : IDisposable
     private readonly IDevice device;
     private readonly InferenceSession session;
     private readonly OrtIoBinding binding;
+    private readonly bool records;
+    private readonly Dictionary<string, UInt128> places = []; // what is bound to our memory, by name: where, of which form
 
     /// <param name="what">What the model is for, as errors name it: "training model of 'DIR'".</param>
     /// <param name="trainingOperators">False leaves ONNX Runtime with the fallback functions in the file.</param>
+    /// <param name="records">True: its runs may be recorded, on a device that <see cref="IDevice.Records"/>.</param>
     /// <exception cref="LiftException">ONNX Runtime refuses the model.</exception>
-    public BoundSession(ModelProto model, IDevice device, string what, bool trainingOperators = true, Action<SessionOptions>? configure = null)
+    public BoundSession(ModelProto model, IDevice device, string what, bool trainingOperators = true, Action<SessionOptions>? configure = null, bool records = false)
     {
-        this.device = device;
+        (this.device, this.records) = (device, records);
         using var options = new SessionOptions { LogSeverityLevel = OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL };
-        device.AddTo(options);
+        if (records) device.AddTo(options, records);
+        else device.AddTo(options);
         if (!device.Computes16Bit)
         {
             model = Widening.Run(model, trainingOperators);
@@ -40,9 +47,18 @@ internal sealed unsafe class BoundSession : IDisposable
         binding = session.CreateIoBinding();
     }
 
+    /// <summary>All that is bound to our memory, as one number: equal where names, addresses, types and dimensions are.</summary>
+    public UInt128 Signature { get; private set; }
+
+    /// <summary>Inputs that ONNX Runtime reads elsewhere than in the device's memory; null where it does not say.</summary>
+    public IReadOnlySet<string>? HostInputs => hostInputs ??= FindHostInputs();
+
+    private HashSet<string>? hostInputs;
+
     /// <summary>Binds an input to memory on the device.</summary>
     public void Input(string name, nint data, long bytes, ElementType type, long[] dims)
     {
+        if (!Moves(name, data, type, dims)) return;
         using OrtValue value = Value(device.MemoryInfo, data, bytes, type, dims);
         binding.BindInput(name, value);
     }
@@ -50,6 +66,7 @@ internal sealed unsafe class BoundSession : IDisposable
     /// <summary>Binds an input to a tensor in host memory; ONNX Runtime copies it to the device where that is elsewhere.</summary>
     public void Input(string name, Tensor tensor)
     {
+        if (places.Remove(name, out UInt128 before)) Signature ^= before;
         using OrtValue value = Value(OrtMemoryInfo.DefaultInstance, (nint)tensor.Data, tensor.ByteLength, tensor.Type, tensor.Dims);
         binding.BindInput(name, value);
     }
@@ -57,20 +74,27 @@ internal sealed unsafe class BoundSession : IDisposable
     /// <summary>Binds an output to memory on the device.</summary>
     public void Output(string name, nint data, long bytes, ElementType type, long[] dims)
     {
+        if (!Moves(name, data, type, dims)) return;
         using OrtValue value = Value(device.MemoryInfo, data, bytes, type, dims);
         binding.BindOutput(name, value);
     }
 
     /// <summary>Lets ONNX Runtime allocate an output in host memory in the next run; to be said before each, since a run's outputs stay bound.</summary>
-    public void Output(string name) => binding.BindOutputToDevice(name, OrtMemoryInfo.DefaultInstance);
+    public void Output(string name)
+    {
+        if (places.Remove(name, out UInt128 before)) Signature ^= before;
+        binding.BindOutputToDevice(name, OrtMemoryInfo.DefaultInstance);
+    }
 
     /// <param name="wait">False: outputs on the device may still be on their way when this returns.</param>
+    /// <param name="recording">Number of the recording to make or replay, of a session that records; 0: a plain run.</param>
     /// <exception cref="LiftException">ONNX Runtime cannot run this batch, for example because an id is outside an embedding.</exception>
-    public void Run(string what, bool wait = true)
+    public void Run(string what, bool wait = true, int recording = 0)
     {
         try
         {
-            device.Run(session, binding, wait);
+            if (records) device.Run(session, binding, wait, recording);
+            else device.Run(session, binding, wait);
         }
         catch (OnnxRuntimeException e)
         {
@@ -98,6 +122,31 @@ internal sealed unsafe class BoundSession : IDisposable
 
     /// <summary>Ends profiling (where the options began it) and answers the file with the nodes in the order in which they ran.</summary>
     public string EndProfiling() => session.EndProfiling();
+
+    /// <summary>Notes where something is bound; false where it is bound so already.</summary>
+    private bool Moves(string name, nint data, ElementType type, long[] dims)
+    {
+        byte[] about = Encoding.UTF8.GetBytes($"{name} {data} {type} {string.Join(',', dims)}");
+        UInt128 place = BinaryPrimitives.ReadUInt128LittleEndian(SHA256.HashData(about));
+        bool known = places.TryGetValue(name, out UInt128 before);
+        if (known && before == place) return false;
+        Signature ^= place ^ before;
+        places[name] = place;
+        return true;
+    }
+
+    private HashSet<string>? FindHostInputs()
+    {
+        try
+        {
+            using var infos = session.GetMemoryInfosForInputs();
+            return [.. session.InputNames.Zip(infos).Where(i => i.Second.Name != device.MemoryInfo.Name).Select(i => i.First)];
+        }
+        catch (OnnxRuntimeException)
+        {
+            return null;
+        }
+    }
 
     private static OrtValue Value(OrtMemoryInfo memory, nint data, long bytes, ElementType type, long[] dims) =>
         OrtValue.CreateTensorValueWithData(memory, (TensorElementType)type, dims, data, bytes);

@@ -26,6 +26,8 @@ public sealed class TrainingSession : IDisposable
     private readonly MemoryAdvice memory;
     private readonly RunningStatistics? statistics;
     private readonly string[] read; // outputs that come to the host after each run
+    private readonly RecordedRuns runs;
+    private readonly DeviceBuffer<float> loss; // of a run
     private DeviceBuffer<float> losses; // one per micro-batch
     private Dictionary<string, GradientForm>? forms;
     private List<GradientSlice>? slices;
@@ -46,9 +48,9 @@ public sealed class TrainingSession : IDisposable
         }
         Weights = [.. folder.Record.Weights.Where(w => options.Trained?.Contains(w.Name) ?? true).Select(w => new SessionWeight(w, folder.Parameters[w.Name], device))];
         statistics = RunningStatistics.Of(folder, device);
-        read = [.. options.Outputs.Except(Renewed)];
+        read = [.. options.Outputs.Except(Renewed.Append(folder.Record.LossOutput))];
         lossOutput = folder.TrainingModel.Graph.Output.Select(TrainingInputs.Value).First(o => o.Name == folder.Record.LossOutput);
-        losses = device.Allocate<float>(1);
+        (loss, losses, runs) = (device.Allocate<float>(1), device.Allocate<float>(1), new RecordedRuns(device));
         memory = new MemoryAdvice(device);
         ScalesLoss = (options.ScaleLoss ?? (device.Computes16Bit && GradientPrecision.PassesFloat16(folder.TrainingModel, Weights.Select(w => w.Name))))
             && folder.TrainingModel.Graph.Initializer.Any(t => t.Name == TrainingGraph.Seed);
@@ -85,6 +87,13 @@ public sealed class TrainingSession : IDisposable
         }
     }
 
+    /// <summary>Whether runs are recorded and replayed, and why not.</summary>
+    public Recording Recording => runs.State;
+
+    /// <summary>Records no runs, whatever the device would; to be said before the first step.</summary>
+    /// <param name="why">As <see cref="Recording"/> will say it.</param>
+    internal void WithoutRecording(string why) => runs.Forbid(why);
+
     /// <summary>Nodes that run twice because of <see cref="TrainingSessionOptions.Recompute"/>.</summary>
     public int Repeated { get; private set; }
 
@@ -112,10 +121,13 @@ public sealed class TrainingSession : IDisposable
         {
             if (!masks.TryGetValue(weight.Name, out int[]? positions) || positions is { Length: 0 }) continue;
             bool whole = positions is null || positions.Length == weight.Count;
-            parts.Add(new(weight, length, whole ? weight.Count : positions!.Length, whole ? null : device.Share(positions!)));
+            parts.Add(new(weight, length, whole ? weight.Count : positions!.Length, whole ? null : Place(weight, positions!)));
             length += parts[^1].Count;
         }
-        foreach (GradientSlice old in slices ?? []) old.Positions?.Dispose();
+        foreach (GradientSlice old in slices ?? [])
+        {
+            if (parts.All(p => p.Positions != old.Positions)) old.Positions?.Dispose();
+        }
         slices = parts;
         if (gradients?.Length != length)
         {
@@ -138,23 +150,30 @@ public sealed class TrainingSession : IDisposable
     {
         check.Check(batch);
         Bind(into);
+        var inputs = Inputs.Where(i => model!.Inputs.Contains(i.Name)).Select(i => (i.Name, batch[i.Name])).ToList();
         if (ScalesLoss)
         {
             seed.AsSpan<float>()[0] = (float)LossScale;
-            session!.Input(seed.Name, seed);
+            inputs.Add((seed.Name, seed));
         }
-        long[] dims = [.. (lossOutput.Type.Shape?.Dims ?? []).Select(d => d.Value ?? 1)];
-        session!.Output(lossOutput.Name, losses.Pointer + index * sizeof(float), sizeof(float), ElementType.Float, dims);
-        foreach (GraphValue input in Inputs)
-        {
-            if (model!.Inputs.Contains(input.Name)) session!.Input(input.Name, batch[input.Name]);
-        }
+        runs.Bind(session!, inputs);
         foreach (string output in read) session!.Output(output);
-        memory.Watch(batch, () => session!.Run(what, wait: read.Length > 0));
+        try
+        {
+            memory.Watch(batch, () => runs.Run(session!, what, wait: read.Length > 0));
+        }
+        catch (RecordingException e)
+        {
+            runs.Forbid($"recording failed: {e.Message}");
+            Open();
+            Queue(batch, into, index);
+            return;
+        }
+        device.Copy(loss.Pointer, losses.Pointer + index * sizeof(float), sizeof(float));
         if (ScalesLoss && LossScale != 1) device.Run(new WeightedSum(into, into, (float)(1 / LossScale), First: true));
         statistics?.Renew();
-        Dictionary<string, Tensor> values = session.Allocated(read);
-        foreach (string output in options.Outputs.Except(read)) values[output] = statistics!.Given(output)!;
+        Dictionary<string, Tensor> values = session!.Allocated(read);
+        foreach (string output in options.Outputs.Except(read)) values[output] = statistics?.Given(output) ?? loss.ToHost(output).Copy();
         LastOutputs = values;
         GC.KeepAlive(batch);
     }
@@ -252,6 +271,18 @@ public sealed class TrainingSession : IDisposable
         return slices!;
     }
 
+    /// <summary>Positions on the device: where others have them too, or, for recorded runs, where this weight's lay before.</summary>
+    private DeviceBuffer<int> Place(SessionWeight weight, int[] positions)
+    {
+        DeviceBuffer<int> shared = device.Share(positions);
+        if (!runs.KeepsAddresses) return shared;
+        DeviceBuffer<int>? before = slices?.Find(s => s.Weight == weight)?.Positions;
+        DeviceBuffer<int> own = before?.Length == positions.Length ? before : device.Allocate<int>(positions.Length);
+        device.Copy(shared.Pointer, own.Pointer, positions.Length * (long)sizeof(int));
+        shared.Dispose();
+        return own;
+    }
+
     private static string? WrongPosition(SessionWeight weight, int[] positions)
     {
         long count = weight.Count;
@@ -268,15 +299,26 @@ public sealed class TrainingSession : IDisposable
     private void Rebuild(Dictionary<string, GradientForm> wanted)
     {
         if (forms is not null && forms.Count == wanted.Count && forms.All(f => wanted.TryGetValue(f.Key, out GradientForm form) && form == f.Value)) return;
-        session?.Dispose();
-        session = null;
+        session?.Dispose(); // first, so that two models never lie side by side
+        (session, forms) = (null, null);
         model = new CompactModel(folder.TrainingModel, options.Outputs.Prepend(folder.Record.LossOutput).Concat(Renewed).Distinct(), wanted, ScalesLoss);
         if (options.TrainingOperators) GraphPruning.LeaveOutUnread(model.Model);
         if (options.TrainingOperators && options.Fusions) Fusion.Apply(model.Model, device, options.FusionsLeftOut, folder.Parameters.Values.Where(p => !wanted.ContainsKey(p.Name) && Weights.All(w => w.Name != p.Name)));
         Repeated = Recomputation.Apply(model.Model, options.Recompute, folder.Record.LossOutput, folder.Record.Weights, folder.Parameters.Keys);
-        session = new BoundSession(model.Model, device, what, options.TrainingOperators, Configure);
+        Open();
         forms = wanted;
+    }
+
+    /// <summary>Opens <see cref="model"/>, and binds what stays where it is.</summary>
+    private void Open()
+    {
+        session?.Dispose();
+        (session, bound) = (null, null);
+        var user = Inputs.Select(i => i.Name).Append(seed.Name).Where(model!.Inputs.Contains);
+        session = runs.Open(model.Model, user, read, records => new BoundSession(model.Model, device, what, options.TrainingOperators, Configure, records));
         statistics?.Bind(session);
+        long[] dims = [.. (lossOutput.Type.Shape?.Dims ?? []).Select(d => d.Value ?? 1)];
+        session.Output(lossOutput.Name, loss.Pointer, sizeof(float), ElementType.Float, dims);
         var own = Weights.Concat(Statistics).ToDictionary(w => w.Name);
         foreach (ValueInfoProto input in model.Model.Graph.Input)
         {
@@ -314,6 +356,8 @@ public sealed class TrainingSession : IDisposable
         gradients?.Dispose();
         term?.Dispose();
         losses.Dispose();
+        loss.Dispose();
+        runs.Dispose();
         foreach (GradientSlice slice in slices ?? []) slice.Positions?.Dispose();
         foreach (SessionWeight weight in Weights) weight.Dispose();
         statistics?.Dispose();

@@ -45,6 +45,9 @@ public sealed class TrainingRun : IDisposable
     /// <summary>Rows of the training data that were cut at the maximal length, and rows left out because no label was left.</summary>
     public (int Truncated, int Skipped) Rows { get; private init; }
 
+    /// <summary>Whether the session's runs were recorded and replayed on its device, and why not.</summary>
+    public Recording Recording => session.Recording;
+
     /// <summary>A sentence where LIFT's filter rank reduces nothing for some of the trained weights; null otherwise.</summary>
     public string? Unreduced => Folder.Settings.Training.Choice().Unreduced([.. session.Weights.Select(w => w.Value.Dims)]);
 
@@ -105,6 +108,7 @@ public sealed class TrainingRun : IDisposable
         {
             using ITokenizer? tokenizer = Tokenizer.Open(settings.Tokenizer);
             encoder = SourceEncoder.For(settings.Encoder, begins ? artifacts.Source : null, settings.Data, session.Inputs, device);
+            if (encoder is not null) session.WithoutRecording("the encoder works on another thread meanwhile");
             DataOptions rows = ForModel(settings.Rows, artifacts.Record, session.Inputs);
             IReadOnlyList<GraphValue> inputs = rows.Rename(encoder?.Inputs ?? session.Inputs);
             if (begins) rows = DataFit.Of(settings.Data, inputs, rows, ModelNotes.Beside(artifacts.Source));

@@ -42,12 +42,20 @@ public sealed class CpuDevice : IDevice
 
     public void Run<TKernel>(in TKernel kernel) where TKernel : IKernel => kernel.Run(this);
 
-    /// <summary>Copies with all threads.</summary>
-    public unsafe void Copy(nint from, nint to, long bytes) => Parallel.For(0, Threads, new ParallelOptions { MaxDegreeOfParallelism = Threads }, i =>
+    /// <summary>Copies with all threads where that is worth while.</summary>
+    public unsafe void Copy(nint from, nint to, long bytes)
     {
-        long start = bytes * i / Threads, end = bytes * (i + 1) / Threads;
-        Buffer.MemoryCopy((byte*)from + start, (byte*)to + start, end - start, end - start);
-    });
+        if (bytes < 1 << 20)
+        {
+            Buffer.MemoryCopy((byte*)from, (byte*)to, bytes, bytes);
+            return;
+        }
+        Parallel.For(0, Threads, new ParallelOptions { MaxDegreeOfParallelism = Threads }, i =>
+        {
+            long start = bytes * i / Threads, end = bytes * (i + 1) / Threads;
+            Buffer.MemoryCopy((byte*)from + start, (byte*)to + start, end - start, end - start);
+        });
+    }
 
     public void Synchronize() { }
 

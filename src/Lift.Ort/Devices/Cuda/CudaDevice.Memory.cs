@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using Lift.Ort.Devices.Cuda.Interop;
 using Lift.Ort.Onnx;
 
@@ -8,11 +9,14 @@ namespace Lift.Ort.Devices.Cuda;
 /// <summary>Memory of the device, and copies.</summary>
 public sealed unsafe partial class CudaDevice
 {
+    private const int MostConstants = 4096;
+
     private readonly Lock copies = new();
     private readonly List<IDisposable> owned = [];
     private readonly ConditionalWeakTable<object, object> remembered = [];
     private readonly List<CudaSlot> slots = [];
     private readonly SharedCopies shared = new();
+    private readonly Dictionary<string, CudaBuffer<long>> constants = []; // by their bytes
     private Staging? staging;
     private CudaMath? math;
     private CudaBuffer<byte>? scratch;
@@ -76,8 +80,9 @@ public sealed unsafe partial class CudaDevice
     {
         if (scratch is null || scratch.Length < bytes)
         {
-            scratch?.Dispose();
-            scratch = new CudaBuffer<byte>(this, Math.Max(bytes, 1 << 20), zeroed: false);
+            if (Options.Graphs && scratch is not null) Own(scratch); // recorded runs go on using it
+            else scratch?.Dispose();
+            scratch = new CudaBuffer<byte>(this, Math.Max(Math.Max(bytes, 1 << 20), Options.Graphs && scratch is not null ? 2 * scratch.Length : 0), zeroed: false);
         }
         return scratch.Pointer;
     }
@@ -90,6 +95,27 @@ public sealed unsafe partial class CudaDevice
     {
         owned.Add(part);
         return part;
+    }
+
+    /// <summary>
+    /// Numbers on the device that never change, one copy for all who ask for the same: lengths and tables that kernels read. A run that is recorded must bring nothing from
+    /// the host, as a replay would bring whatever lies there by then; by the time it is recorded its tables are here.
+    /// </summary>
+    internal nint Constant(ReadOnlySpan<long> values)
+    {
+        string key = new(MemoryMarshal.Cast<long, char>(values));
+        lock (constants)
+        {
+            if (constants.TryGetValue(key, out CudaBuffer<long>? known)) return known.Pointer;
+            if (constants.Count >= MostConstants && !Options.Graphs)
+            {
+                foreach (CudaBuffer<long> old in constants.Values) old.Dispose();
+                constants.Clear();
+            }
+            known = constants[key] = new CudaBuffer<long>(this, values.Length, zeroed: false);
+            known.CopyFrom(values);
+            return known.Pointer;
+        }
     }
 
     internal void Clear(nint address, long bytes)

@@ -27,15 +27,15 @@ public sealed unsafe partial class CudaDevice : IDevice
         (this.ordinal, Options) = (ordinal, options);
         CudaDriver.DeviceGet(out device, ordinal).ThrowIfFailed($"device {ordinal}");
         byte* name = stackalloc byte[256];
-        CudaDriver.DeviceGetName(name, 256, device).ThrowIfFailed();
+        CudaDriver.DeviceGetName(name, 256, device).ThrowIfFailed($"device {ordinal}");
         Description = Encoding.UTF8.GetString(MemoryMarshal.CreateReadOnlySpanFromNullTerminated(name));
         int Attribute(int which)
         {
-            CudaDriver.DeviceGetAttribute(out int value, which, device).ThrowIfFailed();
+            CudaDriver.DeviceGetAttribute(out int value, which, device).ThrowIfFailed($"attribute {which} of device {ordinal}");
             return value;
         }
         (Processors, SharedPerBlock, Capability) = (Attribute(CudaDriver.ProcessorCount), Attribute(CudaDriver.OptInShared), (10 * Attribute(CudaDriver.MajorVersion)) + Attribute(CudaDriver.MinorVersion));
-        CudaDriver.DevicePrimaryCtxRetain(out context, device).ThrowIfFailed();
+        CudaDriver.DevicePrimaryCtxRetain(out context, device).ThrowIfFailed($"device {ordinal} ({Description})");
         MakeCurrent();
         CudaDriver.StreamCreate(out stream, CudaDriver.NonBlocking).ThrowIfFailed();
         compiler = new KernelCompiler(Architecture);
@@ -126,18 +126,29 @@ public sealed unsafe partial class CudaDevice : IDevice
     }
 
     /// <summary>Adds the CUDA provider on this device's stream, and turns memory patterns off (lower peak).</summary>
-    public void AddTo(SessionOptions options)
+    public void AddTo(SessionOptions options) => AddTo(options, records: false);
+
+    public bool Records => Options.Graphs;
+
+    public void AddTo(SessionOptions options, bool records)
     {
         MakeCurrent();
-        provider.AddTo(options, this);
+        provider.AddTo(options, this, records);
     }
 
-    public void Run(InferenceSession session, OrtIoBinding binding, bool wait)
+    public void Run(InferenceSession session, OrtIoBinding binding, bool wait) => Run(wait, w => provider.Run(session, binding, w));
+
+    public void Run(InferenceSession session, OrtIoBinding binding, bool wait, int recording)
+    {
+        lock (CudaHandle.Releasing) Run(wait, w => provider.Run(session, binding, w, recording)); // what a finalizer gives back meanwhile would spoil the recording
+    }
+
+    private void Run(bool wait, Action<bool> run)
     {
         MakeCurrent();
         try
         {
-            provider.Run(session, binding, wait);
+            run(wait);
         }
         catch (OnnxRuntimeException e) when (IsOutOfMemory(e))
         {
@@ -175,6 +186,7 @@ public sealed unsafe partial class CudaDevice : IDevice
         Synchronize();
         foreach (IDisposable part in owned) part.Dispose();
         scratch?.Dispose();
+        foreach (CudaBuffer<long> table in constants.Values) table.Dispose();
         staging?.Dispose();
         foreach (CudaModuleHandle module in modules.Values) module.Dispose();
         MemoryInfo.Dispose();

@@ -8,4 +8,10 @@ public sealed record CudaOptions
 
     /// <summary>Most bytes that ONNX Runtime's arena may take; 0 (the default): all there is.</summary>
     public long ArenaLimit { get; init; }
+
+    /// <summary>
+    /// True records the work of a training session's run as a CUDA graph, per shape of its batch, and replays it, where the model allows it. Default false: it has never been
+    /// tried on a GPU. See docs/cuda.md.
+    /// </summary>
+    public bool Graphs { get; init; }
 }

@@ -92,8 +92,7 @@ internal sealed unsafe class CudaAttention
     public void Prepare(nint tables, nint packs)
     {
         (tablesAt, packsAt) = (tables, packs);
-        long[] all = [.. this.tables.SelectMany(t => t.Values)];
-        fixed (long* from = all) context.Device.Upload((byte*)from, tables, all.Length * sizeof(long));
+        context.Write([.. this.tables.SelectMany(t => t.Values)], tables);
     }
 
     /// <summary>The address of a table on the device.</summary>

@@ -18,10 +18,11 @@ internal static unsafe class SimulatedGpu
     private static string? folder;
 
     /// <summary>Ends the test as inconclusive where the simulator cannot be: no x64 Linux, no g++, or a real driver in its place.</summary>
-    public static CudaDevice Open(CudaOptions? options = null)
+    /// <param name="recorder">What sees the runs of sessions that record.</param>
+    public static CudaDevice Open(CudaOptions? options = null, SimulatedRecorder? recorder = null)
     {
         Prepare();
-        return CudaDevice.Open(0, options ?? new(), new Provider());
+        return CudaDevice.Open(0, options ?? new(), new Provider(recorder ?? new()));
     }
 
     /// <summary>The folder with the libraries, for LIFT_CUDA_PATH of a process.</summary>
@@ -66,7 +67,7 @@ internal static unsafe class SimulatedGpu
     private static nint Export(string name) => NativeLibrary.GetExport(CudaLibraries.Find(CudaLibraries.Driver).Handle, name);
 
     /// <summary>ONNX Runtime's CPU provider over the simulator's memory.</summary>
-    private sealed class Provider : ICudaProvider
+    private sealed class Provider(SimulatedRecorder recorder) : ICudaProvider
     {
         private readonly RunOptions run = new();
 
@@ -76,10 +77,16 @@ internal static unsafe class SimulatedGpu
 
         public OrtMemoryInfo MemoryInfo(int ordinal) => new(OrtMemoryInfo.allocatorCPU, OrtAllocatorType.DeviceAllocator, 0, OrtMemType.Default);
 
-        public void AddTo(SessionOptions options, CudaDevice device)
+        public void AddTo(SessionOptions options, CudaDevice device, bool records)
         {
+            if (records && recorder.Refusal is { } why) throw new LiftException(why);
             options.IntraOpNumThreads = 1;
             options.EnableMemoryPattern = false;
+        }
+
+        public void Run(InferenceSession session, OrtIoBinding binding, bool wait, int recording)
+        {
+            for (int i = recorder.Sees(session, recording); i > 0; i--) Run(session, binding, wait);
         }
 
         public void Run(InferenceSession session, OrtIoBinding binding, bool wait)
@@ -96,6 +103,29 @@ internal static unsafe class SimulatedGpu
         }
 
         public void Dispose() => run.Dispose();
+    }
+}
+
+/// <summary>Stands in for ONNX Runtime's CUDA graphs: notes which runs are recorded, and computes the first run of a recording three times, as two warm-up runs and the recorded one do.</summary>
+internal sealed class SimulatedRecorder
+{
+    private readonly HashSet<(InferenceSession, int)> made = [];
+
+    /// <summary>Recordings by number, run for run; 0 for plain ones.</summary>
+    public List<int> Runs { get; } = [];
+
+    /// <summary>Why a session that records cannot be opened, or null.</summary>
+    public string? Refusal { get; init; }
+
+    /// <summary>The number of a recording that cannot be made.</summary>
+    public int Fails { get; init; }
+
+    /// <summary>How often the model is computed.</summary>
+    public int Sees(InferenceSession session, int recording)
+    {
+        Runs.Add(recording);
+        if (recording == Fails && recording > 0) throw new LiftException("operation not permitted when stream is capturing");
+        return recording > 0 && made.Add((session, recording)) ? 3 : 1;
     }
 }
 

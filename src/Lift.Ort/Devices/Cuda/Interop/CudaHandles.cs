@@ -10,10 +10,16 @@ internal abstract class CudaHandle() : SafeHandle(0, true)
 
     public override bool IsInvalid => handle == 0;
 
+    /// <summary>Held while something is given back, and while a run may be recorded: no other thread may call the driver then.</summary>
+    public static Lock Releasing { get; } = new();
+
     protected sealed override bool ReleaseHandle()
     {
-        if (context != 0) _ = CudaDriver.CtxSetCurrent(context);
-        return Release(handle);
+        lock (Releasing)
+        {
+            if (context != 0) _ = CudaDriver.CtxSetCurrent(context);
+            return Release(handle);
+        }
     }
 
     /// <summary>True when the library took it back.</summary>
