@@ -16,3 +16,4 @@ part refresh 120 lift bench refresh --shapes 4096x4096,4096x14336 --filter-rank 
 part optimizer 120 lift bench optimizer --preset llama-3.2-1b --dtype bf16 --rank 128 --device cuda
 for recompute in none layers; do part "step $recompute" 240 lift bench step --preset llama-3.2-1b --dtype bf16 --batch 4 --seq 2048 --rank 128 --recompute $recompute --repeats 5 --device cuda; done
 part "step, recorded as CUDA graphs (never tried)" 240 lift bench step --preset llama-3.2-1b --dtype bf16 --batch 4 --seq 2048 --rank 128 --repeats 5 --device cuda --cuda-graphs
+for fusion in attention cross-entropy; do part "step without $fusion" 240 lift bench step --preset llama-3.2-1b --dtype bf16 --batch 4 --seq 2048 --rank 128 --without $fusion --repeats 5 --device cuda; done

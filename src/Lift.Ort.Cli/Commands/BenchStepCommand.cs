@@ -22,15 +22,17 @@ internal sealed class BenchStepCommand : BenchMeasurement
     private readonly Option<double> rate = new("--lr") { Description = "Learning rate.", DefaultValueFactory = _ => 1e-4, HelpName = "LR" };
     private readonly Option<Recompute> recompute = Choices.Word("--recompute", "What the backward pass computes again: none, attention or layers.", Recompute.None);
     private readonly Option<bool> graphs = Choices.Graphs();
+    private readonly Option<string[]> without = new("--without") { Description = "Fusions that are left out, to compare with: " + string.Join(", ", TrainingSessionOptions.FusionKinds) + ".", AllowMultipleArgumentsPerToken = true, HelpName = "FUSION" };
     private readonly Option<string[]> methods = new("--method") { Description = "lift: the chosen entries of the linear layers; full: every weight.", DefaultValueFactory = _ => ["lift"], AllowMultipleArgumentsPerToken = true, HelpName = "lift|full" };
 
     public BenchStepCommand() : base("step", "A training step of a Llama: forward, loss, backward, optimizer. Memory is the process's peak during the measurement.",
         "lift bench step --preset 25m --batch 4 --seq 128 --density 0.05 --method lift full")
     {
         methods.AcceptOnlyFromAmong("lift", "full");
+        without.AcceptOnlyFromAmong([.. TrainingSessionOptions.FusionKinds]);
         model = new BenchModel(this);
         choices = new SelectionChoices(this, Seed, "random");
-        foreach (Option option in new Option[] { batch, length, accumulate, rate, recompute, graphs, methods }) Add(option);
+        foreach (Option option in new Option[] { batch, length, accumulate, rate, recompute, graphs, without, methods }) Add(option);
     }
 
     protected override CudaOptions CudaOf(ParseResult line) => base.CudaOf(line) with { Graphs = line.GetValue(graphs) };
@@ -67,7 +69,7 @@ internal sealed class BenchStepCommand : BenchMeasurement
         LlamaShape shape = model.Shape(line);
         using IDevice open = OpenDevice(line);
         DeviceMemory before = open.Memory;
-        using TrainingSession session = TrainingSession.Open(ArtifactFolder.Open(Path.Combine(folder, "artifacts")), open, new() { Recompute = line.GetValue(recompute) });
+        using TrainingSession session = TrainingSession.Open(ArtifactFolder.Open(Path.Combine(folder, "artifacts")), open, new() { Recompute = line.GetValue(recompute), FusionsLeftOut = line.GetValue(without) ?? [] });
         Tensor[] weights = [.. session.Weights.Select(w => w.Value)];
         SelectionOptions options = choices.Read(line);
         using (var selector = new MaskSelector(method == "full" ? options with { Selection = "full" } : options, open))
@@ -86,7 +88,7 @@ internal sealed class BenchStepCommand : BenchMeasurement
             });
             long trained = optimizer.Moments.Length, positions = masks.Sum(m => m.Positions?.Length ?? 0L), tokens = (long)line.GetValue(batch) * line.GetValue(length) * line.GetValue(accumulate);
             Report(line, output, "step", new { method }, model.Fields(line),
-                new { batch = line.GetValue(batch), seq = line.GetValue(length), accumulate = line.GetValue(accumulate), recompute = line.GetValue(recompute).ToString().ToLowerInvariant() },
+                new { batch = line.GetValue(batch), seq = line.GetValue(length), accumulate = line.GetValue(accumulate), recompute = line.GetValue(recompute).ToString().ToLowerInvariant(), without = line.GetValue(without) ?? [] },
                 method == "lift" ? SelectionChoices.Fields(options) : new { },
                 new { trained, state_bytes = 12 * trained + (line.GetValue(graphs) ? 8 : 4) * positions + 4 * (optimizer.Moments.Master?.Length ?? 0) }, times,
                 new Dictionary<string, double> { ["tokens_per_s"] = tokens / times.MedianS, ["tflops"] = Operations(shape, method, tokens, line.GetValue(length)) / times.MedianS / 1e12 },

@@ -1,4 +1,5 @@
 using Microsoft.ML.OnnxRuntime;
+using Lift.Ort.Sessions.Fusions;
 
 namespace Lift.Ort.Sessions;
 
@@ -17,8 +18,11 @@ public sealed record TrainingSessionOptions
     /// <summary>False runs the file's chains node by node instead of putting single operators of ours in their place; needs <see cref="TrainingOperators"/> to have a meaning.</summary>
     public bool Fusions { get; init; } = true;
 
-    /// <summary>Kinds of fusions that are not put in, for measurements and comparisons: "attention", …</summary>
-    internal IReadOnlyCollection<string> FusionsLeftOut { get; init; } = [];
+    /// <summary>The kinds of fusions that <see cref="FusionsLeftOut"/> may name.</summary>
+    public static IReadOnlyList<string> FusionKinds => Fusion.Kinds;
+
+    /// <summary>Kinds of fusions that are not put in, for measurements and comparisons: "attention", …; none by default.</summary>
+    public IReadOnlyCollection<string> FusionsLeftOut { get; init; } = [];
 
     /// <summary>Whether <see cref="TrainingSession.LossScale"/> has an effect; null (the default): where a gradient passes through float16 values, be the weights themselves float32, on a device that computes with them.</summary>
     public bool? ScaleLoss { get; init; }

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Lift.Ort.Cli.Commands;
+using Lift.Ort.Sessions;
 
 namespace Lift.Ort.Tests.Cli;
 
@@ -22,6 +23,15 @@ public sealed class BenchStepCommandTests
             Assert.AreEqual(32 / (double)line["median_s"]!, (double)line["tokens_per_s"]!, 1e-3 * (double)line["tokens_per_s"]!);
         }
         Assert.IsTrue((double)full["last_loss"]! < (double)lift["last_loss"]!, "more weights learn faster");
+    }
+
+    [TestMethod]
+    public void Learns_the_same_without_fusions()
+    {
+        string[] line = ["step", "--preset", "stories260k", "--layers", "1", "--batch", "2", "--seq", "8", "--repeats", "1", "--warmup", "1"];
+        JsonObject all = Bench.Lines(line).Single(), none = Bench.Lines([.. line, "--without", .. TrainingSessionOptions.FusionKinds]).Single();
+        CollectionAssert.AreEqual(TrainingSessionOptions.FusionKinds.ToArray(), none["without"]!.AsArray().Select(f => (string)f!).ToArray());
+        Assert.AreEqual((double)all["last_loss"]!, (double)none["last_loss"]!, 1e-4);
     }
 }
 

@@ -20,6 +20,9 @@ internal static class Fusion
         ("rotary embedding", ["Rotary"], RotaryFusion.Apply),
     ];
 
+    /// <summary>The kinds: "attention", …</summary>
+    public static IReadOnlyList<string> Kinds { get; } = [.. table.Select(f => f.Name)];
+
     /// <summary>Replaces every chain that is found; answers how many of each kind.</summary>
     /// <param name="device">Where the model will run: chains whose operators have no half for it stay. Null: the CPU.</param>
     /// <param name="without">Kinds that are left out.</param>
