@@ -1,5 +1,5 @@
-using Microsoft.ML.OnnxRuntime;
 using Lift.Ort.Sessions.Fusions;
+using Microsoft.ML.OnnxRuntime;
 
 namespace Lift.Ort.Sessions;
 
