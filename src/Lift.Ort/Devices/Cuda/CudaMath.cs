@@ -35,13 +35,14 @@ internal sealed unsafe class CudaMath : IDisposable
     {
         this.device = device;
         device.MakeCurrent();
-        Create(out blas).ThrowIfFailed();
-        SetStream(blas, device.Stream).ThrowIfFailed();
+        CuBlas.Create(out blas).ThrowIfFailed();
+        CuBlas.SetStream(blas, device.Stream).ThrowIfFailed();
         workspace = device.Allocate<byte>(WorkspaceBytes);
-        SetWorkspace(blas, workspace.Pointer, (nuint)WorkspaceBytes).ThrowIfFailed();
+        CuBlas.SetWorkspace(blas, workspace.Pointer, (nuint)WorkspaceBytes).ThrowIfFailed($"{WorkspaceBytes} bytes");
         CuSolver.Create(out solver).ThrowIfFailed();
         CuSolver.SetStream(solver, device.Stream).ThrowIfFailed();
         CuSolver.CreateParams(out parameters).ThrowIfFailed();
+        if (Exports("cusolverDnSetDeterministicMode")) CuSolver.SetDeterministicMode(solver, CuSolver.Deterministic).ThrowIfFailed(); // its default, said aloud: reruns give the same bits
     }
 
     /// <summary>cuBLAS as a number: 130000 is 13.0.</summary>
@@ -49,7 +50,7 @@ internal sealed unsafe class CudaMath : IDisposable
     {
         get
         {
-            GetVersion(blas, out int version).ThrowIfFailed();
+            CuBlas.GetVersion(blas, out int version).ThrowIfFailed();
             return version;
         }
     }
@@ -75,7 +76,7 @@ internal sealed unsafe class CudaMath : IDisposable
         CuBlasStatus status = batch == 1
             ? GemmEx(blas, transposeA ? T : N, transposeB ? T : N, m, n, k, one, a.Data, a.Type, a.Leading, b.Data, b.Type, b.Leading, zero, c.Data, c.Type, c.Leading, compute, DefaultAlgorithm)
             : GemmStridedBatchedEx(blas, transposeA ? T : N, transposeB ? T : N, m, n, k, one, a.Data, a.Type, a.Leading, a.Stride, b.Data, b.Type, b.Leading, b.Stride, zero, c.Data, c.Type, c.Leading, c.Stride, batch, compute, DefaultAlgorithm);
-        status.ThrowIfFailed($"{m} x {k} times {k} x {n}, types {a.Type} and {c.Type}, batch {batch}", batch == 1 ? "CuBlas.GemmEx" : "CuBlas.GemmStridedBatchedEx");
+        status.ThrowIfFailed($"{m} x {k} times {k} x {n}, types {a.Type}, {b.Type} and {c.Type}, leading dimensions {a.Leading}, {b.Leading} and {c.Leading}, batch {batch}, compute {compute}", batch == 1 ? "CuBlas.GemmEx" : "CuBlas.GemmStridedBatchedEx");
     }
 
     /// <summary>a ← R in its upper triangle, with RᵀR = a (n×n, float64); *info &gt; 0 where a is not positive definite.</summary>
@@ -90,7 +91,7 @@ internal sealed unsafe class CudaMath : IDisposable
     public void DivideByUpper(int m, int n, nint r, nint b)
     {
         double one = 1;
-        Dtrsm(blas, Right, Upper, N, NonUnit, m, n, &one, r, n, b, m).ThrowIfFailed($"{m} x {n}");
+        CuBlas.Dtrsm(blas, Right, Upper, N, NonUnit, m, n, &one, r, n, b, m).ThrowIfFailed($"{m} x {n}");
     }
 
     /// <summary>Each a (n×n symmetric, float64) ← its eigenvectors in the columns; w ← the eigenvalues, ascending. The matrices, values and infos lie one behind the other.</summary>
@@ -130,7 +131,9 @@ internal sealed unsafe class CudaMath : IDisposable
     }
 
     /// <summary>Older releases of cuSOLVER decompose one matrix at a time.</summary>
-    private static bool BatchedEigen { get; } = NativeLibrary.TryGetExport(CudaLibraries.Find(CudaLibraries.Factorizations).Handle, "cusolverDnXsyevBatched", out _);
+    private static bool BatchedEigen { get; } = Exports("cusolverDnXsyevBatched");
+
+    private static bool Exports(string function) => NativeLibrary.TryGetExport(CudaLibraries.Find(CudaLibraries.Factorizations).Handle, function, out _);
 
     /// <summary>Makes room for a call's work space; answers the host's part, which the call may use until the stream has come past it.</summary>
     private byte[] Reserve(nuint deviceBytes, nuint hostBytes)

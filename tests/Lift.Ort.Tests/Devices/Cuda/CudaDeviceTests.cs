@@ -48,6 +48,31 @@ public sealed class CudaDeviceTests
     [TestMethod]
     [DataRow("simulated")]
     [DataRow("cuda:0")]
+    public void A_refused_product_names_itself_its_sizes_and_the_device(string name)
+    {
+        using var device = (CudaDevice)TestDevice.Open(name);
+        using DeviceBuffer<float> memory = device.Allocate<float>(100);
+        CudaMatrix good = CudaMatrix.Float(memory.Pointer, 4), bad = CudaMatrix.Float(memory.Pointer, 2); // 2 rows apart, of 4
+        string one = Assert.ThrowsExactly<CudaException>(() => device.Algebra.Multiply(false, false, 4, 3, 5, bad, CudaMatrix.Float(memory.Pointer, 5), good)).Message;
+        foreach (string part in new[] { "CuBlas.GemmEx returned 7 invalid value", "4 x 5 times 5 x 3", "leading dimensions 2, 5 and 4", device.Name, device.Description, "GB free" }) StringAssert.Contains(one, part);
+        string batch = Assert.ThrowsExactly<CudaException>(() => device.Algebra.Multiply(false, false, 4, 3, 5, bad, CudaMatrix.Float(memory.Pointer, 5), good, batch: 2)).Message;
+        foreach (string part in new[] { "CuBlas.GemmStridedBatchedEx returned 7", "batch 2" }) StringAssert.Contains(batch, part);
+    }
+
+    /// <summary>Codes of NVIDIA's headers (compute.md, section 6) with their meaning; out of memory is told apart everywhere.</summary>
+    [TestMethod]
+    public void Every_librarys_codes_have_a_meaning()
+    {
+        foreach (var (code, meaning) in new[] { (1, "not initialized"), (3, "allocation failed"), (7, "invalid value"), (8, "architecture mismatch"), (13, "execution failed"), (14, "internal error"), (15, "not supported") }) Assert.AreEqual(meaning, CuBlas.Meaning((CuBlasStatus)code));
+        foreach (var (code, meaning) in new[] { (1, "not initialized"), (2, "allocation failed"), (3, "invalid value"), (6, "execution failed"), (7, "internal error"), (9, "not supported"), (31, "invalid workspace") }) Assert.AreEqual(meaning, CuSolver.Meaning((CuSolverStatus)code));
+        Assert.ThrowsExactly<DeviceMemoryException>(() => ((CuBlasStatus)3).ThrowIfFailed("n = 5"));
+        Assert.ThrowsExactly<DeviceMemoryException>(() => ((CuSolverStatus)2).ThrowIfFailed("n = 5"));
+        StringAssert.Contains(Assert.ThrowsExactly<CudaException>(() => ((NvrtcResult)5).ThrowIfFailed("X.cu", "Nvrtc.CreateProgram(out p)")).Message, "Nvrtc.CreateProgram returned 5 invalid option; X.cu");
+    }
+
+    [TestMethod]
+    [DataRow("simulated")]
+    [DataRow("cuda:0")]
     public void A_kernel_that_does_not_compile_shows_the_compilers_log(string name)
     {
         using var device = (CudaDevice)TestDevice.Open(name);

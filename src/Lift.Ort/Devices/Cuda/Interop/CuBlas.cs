@@ -17,9 +17,11 @@ internal static unsafe partial class CuBlas
         3 => "allocation failed",
         7 => "invalid value",
         8 => "architecture mismatch",
+        11 => "mapping error",
         13 => "execution failed",
         14 => "internal error",
         15 => "not supported",
+        16 => "license error",
         _ => "unknown",
     };
 

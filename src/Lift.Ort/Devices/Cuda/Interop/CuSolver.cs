@@ -8,6 +8,7 @@ internal static unsafe partial class CuSolver
     private const string Library = CudaLibraries.Factorizations;
 
     public const int Vectors = 1; // CUSOLVER_EIG_MODE_VECTOR
+    public const int Deterministic = 1; // CUSOLVER_DETERMINISTIC_RESULTS
     public const sbyte Some = (sbyte)'S';
 
     public static string Meaning(CuSolverStatus status) => (int)status switch
@@ -15,8 +16,11 @@ internal static unsafe partial class CuSolver
         1 => "not initialized",
         2 => "allocation failed",
         3 => "invalid value",
+        4 => "architecture mismatch",
+        5 => "mapping error",
         6 => "execution failed",
         7 => "internal error",
+        8 => "matrix type not supported",
         9 => "not supported",
         31 => "invalid workspace",
         _ => "unknown",
@@ -30,6 +34,9 @@ internal static unsafe partial class CuSolver
 
     [LibraryImport(Library, EntryPoint = "cusolverDnSetStream")]
     internal static partial CuSolverStatus SetStream(CuSolverHandle handle, CudaStreamHandle stream);
+
+    [LibraryImport(Library, EntryPoint = "cusolverDnSetDeterministicMode")]
+    internal static partial CuSolverStatus SetDeterministicMode(CuSolverHandle handle, int mode);
 
     [LibraryImport(Library, EntryPoint = "cusolverDnCreateParams")]
     internal static partial CuSolverStatus CreateParams(out CuSolverParametersHandle parameters);

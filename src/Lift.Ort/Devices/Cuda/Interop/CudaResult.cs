@@ -55,7 +55,7 @@ internal static class CudaResults
 
     public static void ThrowIfFailed(this NvrtcResult result, string details = "", [CallerArgumentExpression(nameof(result))] string call = "")
     {
-        if (result != NvrtcResult.Success) Throw(call, $"{(int)result}", details, false);
+        if (result != NvrtcResult.Success) Throw(call, $"{(int)result} {Nvrtc.Meaning(result)}", details, false);
     }
 
     public static void ThrowIfFailed(this CuBlasStatus result, string details = "", [CallerArgumentExpression(nameof(result))] string call = "")

@@ -7,6 +7,19 @@ internal static unsafe partial class Nvrtc
 {
     private const string Library = CudaLibraries.RunTimeCompiler;
 
+    public static string Meaning(NvrtcResult result) => (int)result switch
+    {
+        1 => "out of memory",
+        2 => "program creation failed",
+        3 => "invalid input",
+        4 => "invalid program",
+        5 => "invalid option",
+        6 => "compilation error",
+        7 => "builtin operation failed",
+        11 => "internal error",
+        _ => "unknown",
+    };
+
     [LibraryImport(Library, EntryPoint = "nvrtcVersion")]
     internal static partial NvrtcResult Version(out int major, out int minor);
 

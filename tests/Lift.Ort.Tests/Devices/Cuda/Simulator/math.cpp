@@ -91,7 +91,7 @@ int cublasCreate_v2(void** h) { *h = (void*)1; return 0; }
 int cublasDestroy_v2(void*) { return 0; }
 int cublasGetVersion_v2(void*, int* v) { *v = 130000; return 0; }
 int cublasSetStream_v2(void*, void*) { return 0; }
-int cublasSetWorkspace_v2(void*, void*, size_t) { return 0; }
+int cublasSetWorkspace_v2(void*, void* p, size_t) { return (size_t)p % 256 ? 7 : 0; }      // NVIDIA asks for 256-byte alignment
 
 int cublasGemmEx(void*, int ta, int tb, int m, int n, int k, const void* alpha, const void* a, int typeA, int lda, const void* b, int typeB, int ldb, const void* beta, void* c, int typeC, int ldc, int compute, int algo) {
     Opened o;
@@ -121,6 +121,7 @@ int cublasDtrsm_v2(void*, int side, int uplo, int t, int diagonal, int m, int n,
 int cusolverDnCreate(void** h) { *h = (void*)1; return 0; }
 int cusolverDnDestroy(void*) { return 0; }
 int cusolverDnSetStream(void*, void*) { return 0; }
+int cusolverDnSetDeterministicMode(void*, int mode) { return mode == 1 || mode == 2 ? 0 : 3; }
 int cusolverDnCreateParams(void** p) { *p = (void*)1; return 0; }
 int cusolverDnDestroyParams(void*) { return 0; }
 int cusolverGetProperty(int what, int* value) { *value = what == 0 ? 12 : 0; return 0; }
