@@ -29,7 +29,7 @@ internal sealed class RecordedRuns(IDevice device) : IDisposable
     private readonly Dictionary<string, DeviceBuffer<byte>> common = []; // the places of inputs of shapes without their own
     private readonly Dictionary<UInt128, int> numbers = [];
     private readonly HashSet<int> made = [];
-    private string? whyNot = device.Records ? null : "it was not asked for";
+    private string? whyNot = device.Records ? null : $"{device.Name} records none";
     private Shape? current;
     private long time;
 

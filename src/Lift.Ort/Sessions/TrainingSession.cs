@@ -173,13 +173,15 @@ public sealed class TrainingSession : IDisposable
         if (ScalesLoss && LossScale != 1) device.Run(new WeightedSum(into, into, (float)(1 / LossScale), First: true));
         statistics?.Renew();
         Dictionary<string, Tensor> values = session!.Allocated(read);
-        foreach (string output in options.Outputs.Except(read)) values[output] = statistics?.Given(output) ?? loss.ToHost(output).Copy();
+        foreach (string output in options.Outputs.Except(read)) values[output] = statistics?.Given(output) ?? loss.ToHost(output).Copy().Reshape(LossDims);
         LastOutputs = values;
         GC.KeepAlive(batch);
     }
 
     /// <summary>Sets the running statistics back to what they were before the last step: for a batch that was only looked at, and for a step that failed.</summary>
     public void RevertStatistics() => statistics?.Revert();
+
+    private long[] LossDims => [.. (lossOutput.Type.Shape?.Dims ?? []).Select(d => d.Value ?? 1)];
 
     /// <summary>Outputs that renew running statistics.</summary>
     private IEnumerable<string> Renewed => (folder.Record.Statistics ?? []).Select(s => s.Updated);
@@ -317,8 +319,7 @@ public sealed class TrainingSession : IDisposable
         var user = Inputs.Select(i => i.Name).Append(seed.Name).Where(model!.Inputs.Contains);
         session = runs.Open(model.Model, user, read, records => new BoundSession(model.Model, device, what, options.TrainingOperators, Configure, records));
         statistics?.Bind(session);
-        long[] dims = [.. (lossOutput.Type.Shape?.Dims ?? []).Select(d => d.Value ?? 1)];
-        session.Output(lossOutput.Name, loss.Pointer, sizeof(float), ElementType.Float, dims);
+        session.Output(lossOutput.Name, loss.Pointer, sizeof(float), ElementType.Float, LossDims);
         var own = Weights.Concat(Statistics).ToDictionary(w => w.Name);
         foreach (ValueInfoProto input in model.Model.Graph.Input)
         {

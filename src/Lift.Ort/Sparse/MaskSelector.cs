@@ -22,6 +22,8 @@ public sealed class MaskSelector : IDisposable
         ["lift-random-rank"] = (o, d) => new LiftRandomRank(o, d),
     };
 
+    private const int MostPending = 32; // weights whose positions are on their way: they lie in page-locked memory meanwhile
+
     private readonly SelectionOptions options;
     private readonly ISelection selection;
 
@@ -64,7 +66,7 @@ public sealed class MaskSelector : IDisposable
                 IReadOnlyList<Selected> found = SelectFrom(group, weights, refresh, statistics);
                 double seconds = Stopwatch.GetElapsedTime(from).TotalSeconds / group.Length;
                 foreach (var (i, selected) in group.Zip(found)) pending.Enqueue(Task.Run(() => Chosen.Of(i, weights[i], selected, previous?[i], seconds)));
-                while (pending.TryPeek(out Task<Chosen>? first) && first.IsCompleted) Take(pending.Dequeue());
+                while (pending.TryPeek(out Task<Chosen>? first) && (first.IsCompleted || pending.Count > MostPending)) Take(pending.Dequeue());
             }
             while (pending.TryDequeue(out Task<Chosen>? rest)) Take(rest);
         }

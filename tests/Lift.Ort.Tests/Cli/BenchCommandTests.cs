@@ -11,7 +11,7 @@ public sealed class BenchStepCommandTests
     public void Trains_and_counts_as_the_baseline_does()
     {
         JsonObject[] lines = Bench.Lines("step", "--preset", "stories260k", "--layers", "1", "--batch", "2", "--seq", "8", "--accumulate", "2",
-            "--density", "0.1", "--lr", "0.01", "--repeats", "4", "--warmup", "1", "--method", "lift", "full");
+            "--density", "0.1", "--lr", "0.01", "--repeats", "4", "--warmup", "1", "--cuda-graphs", "--method", "lift", "full");
         JsonObject lift = lines[0], full = lines[1];
         int[] matrices = [64 * 64, 64 * 32, 64 * 32, 64 * 64, 64 * 172, 64 * 172, 64 * 172];
         Assert.AreEqual(matrices.Sum(m => (long)Math.Round(0.1 * m)), (long)lift["trained"]!);
@@ -19,6 +19,7 @@ public sealed class BenchStepCommandTests
         foreach (JsonObject line in lines)
         {
             Assert.IsTrue((double)line["last_loss"]! < (double)line["first_loss"]!, "it learns its batch");
+            Assert.AreEqual("cpu records none", (string?)line["cuda_graphs"]!["why_not"]);
             Assert.AreEqual(Math.Log(512), (double)line["first_loss"]!, 0.1, "random weights guess uniformly");
             Assert.AreEqual(32 / (double)line["median_s"]!, (double)line["tokens_per_s"]!, 1e-3 * (double)line["tokens_per_s"]!);
         }

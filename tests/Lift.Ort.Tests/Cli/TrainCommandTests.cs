@@ -10,7 +10,9 @@ public sealed class TrainCommandTests
     {
         using TempFolder folder = TestFiles.Temp();
         string[] arguments = Prepare(folder);
-        JsonObject result = LiftRun.Here([.. arguments, "--steps", "12", "--lr", "0.05", "--density", "0.2", "--filter-rank", "4", "--interval", "5", "--json"]).Good().Json;
+        LiftRun run = LiftRun.Here([.. arguments, "--steps", "12", "--lr", "0.05", "--density", "0.2", "--filter-rank", "4", "--interval", "5", "--cuda-graphs", "--json"]).Good();
+        StringAssert.Contains(run.Error, "No runs were recorded (--cuda-graphs): cpu records none.");
+        JsonObject result = run.Json;
         Assert.AreEqual(12, (int)result["step"]!);
         Assert.IsTrue((double)result["loss"]! < (double)result["first_loss"]! - 0.05, result.ToJsonString());
 

@@ -42,7 +42,7 @@ public sealed class RecordedRunsTests
         }
         CollectionAssert.AreEqual(new[] { 0, 0, 1, 1, 2, 0, 1, 2 }, recorder.Runs);
         Assert.AreEqual(new Recording(null, 2), session.Recording);
-        Assert.AreEqual("it was not asked for", expected.Recording.WhyNot);
+        Assert.AreEqual("cuda:0 records none", expected.Recording.WhyNot);
 
         Choose(session, 1); // other positions, as many: they lie where the others lay
         Choose(expected, 1);
