@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace Lift.Ort.Operators;
 
@@ -51,10 +52,22 @@ internal static unsafe class Simd
         var max = new Vector<T>(T.NegativeInfinity);
         long i = 0;
         for (; i <= n - w; i += w) max = Vector.Max(max, Vector.Load(a + i));
-        T result = T.NegativeInfinity;
-        for (int k = 0; k < w; k++) result = T.Max(result, max[k]);
+        T result = Max(max);
         for (; i < n; i++) result = T.Max(result, a[i]);
         return result;
+    }
+
+    /// <summary>The largest element: halves, then pairs, so that no chain of all of them is waited for.</summary>
+    private static T Max<T>(Vector<T> x) where T : unmanaged, IFloatingPointIeee754<T>
+    {
+        Vector128<T> part = Vector<byte>.Count switch
+        {
+            32 => Vector128.Max(x.AsVector256().GetLower(), x.AsVector256().GetUpper()),
+            64 => Vector128.Max(Vector128.Max(x.AsVector512().GetLower().GetLower(), x.AsVector512().GetLower().GetUpper()), Vector128.Max(x.AsVector512().GetUpper().GetLower(), x.AsVector512().GetUpper().GetUpper())),
+            _ => x.AsVector128(),
+        };
+        T most = T.Max(part[0], part[1]);
+        return Vector128<T>.Count == 2 ? most : T.Max(most, T.Max(part[2], part[3]));
     }
 
     /// <summary>y += a</summary>

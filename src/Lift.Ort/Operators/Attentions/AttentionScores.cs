@@ -116,12 +116,15 @@ internal sealed unsafe class AttentionScores<T> : IDisposable where T : unmanage
 
     private void Finish(long i, long n, long row, long from, long to, T* capped)
     {
-        T* s = Scores + i * Stride;
-        if (scale != T.One) Simd.Scale(scale, s + from, to - from);
-        if (cap > T.Zero) Cap(s + from, capped == null ? null : capped + i * Stride + from, to - from);
-        if (!additions.Any) return;
-        T* a = added + i * Stride;
-        Simd.Add(a + from, s + from, to - from);
+        T* s = Scores + i * Stride, a = added + i * Stride;
+        if (cap > T.Zero)
+        {
+            if (scale != T.One) Simd.Scale(scale, s + from, to - from);
+            Cap(s + from, capped == null ? null : capped + i * Stride + from, to - from);
+            if (additions.Any) Simd.Add(a + from, s + from, to - from);
+        }
+        else if (additions.Any) Simd.Map(new ScaleAdd(form.Scale), s + from, a + from, s + from, to - from);
+        else if (scale != T.One) Simd.Scale(scale, s + from, to - from);
         if (additions.HasKeep && !(reach < T.Abs(additions.Fill) * T.CreateTruncating(typeof(T) == typeof(double) ? 1e-17 : 1e-8))) // else fill + score is fill, to the bit
             additions.Replace(n, row, s, a, from, to);
     }
@@ -133,6 +136,12 @@ internal sealed unsafe class AttentionScores<T> : IDisposable where T : unmanage
         Simd.Map(default(Tanh), s, s, s, n);
         if (tanh != null) Simd.Copy(s, tanh, n);
         Simd.Scale(cap, s, n);
+    }
+
+    /// <summary>scale · x + a</summary>
+    private readonly struct ScaleAdd(float scale) : IVectorFunction
+    {
+        public Vector<TNumber> Of<TNumber>(Vector<TNumber> x, Vector<TNumber> a) where TNumber : unmanaged, IFloatingPointIeee754<TNumber> => x * new Vector<TNumber>(TNumber.CreateTruncating(scale)) + a;
     }
 
     /// <summary>tanh x = 1 − 2 / (1 + e²ˣ)</summary>

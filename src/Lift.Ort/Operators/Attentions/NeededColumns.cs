@@ -11,6 +11,7 @@ internal sealed unsafe class NeededColumns<T>(long columns) where T : unmanaged,
     private const long Block = 64;
 
     private readonly bool[] active = new bool[(columns + Block - 1) / Block];
+    private readonly T[] most = new T[(columns + Block - 1) / Block]; // of each block of a row
     private T longest; // |k|, the largest over its rows
 
     /// <summary>exp(−x) is 0 from here on.</summary>
@@ -25,10 +26,9 @@ internal sealed unsafe class NeededColumns<T>(long columns) where T : unmanaged,
         T[] squares = new T[columns];
         fixed (T* s = squares)
         {
-            for (long p = 0; p < d; p++)
-                for (long j = 0; j < columns; j++) s[j] += keys[p * stride + j] * keys[p * stride + j];
+            for (long p = 0; p < d; p++) Simd.Map(default(AddSquare), s, keys + p * stride, s, columns);
+            longest = columns == 0 ? T.Zero : T.Sqrt(Simd.Max(s, columns));
         }
-        longest = squares.Length == 0 ? T.Zero : T.Sqrt(squares.Aggregate(T.Max));
     }
 
     /// <summary>The largest magnitude that a product of one of the rows of x [rows, d] with one of the keys can have, a little more for rounding.</summary>
@@ -37,8 +37,9 @@ internal sealed unsafe class NeededColumns<T>(long columns) where T : unmanaged,
         T square = T.Zero;
         for (long i = 0; i < rows; i++)
         {
-            T sum = T.Zero;
-            for (long p = 0; p < of.Columns; p++) sum += x[i * of.RowStride + p * of.ColumnStride] * x[i * of.RowStride + p * of.ColumnStride];
+            T* row = x + i * of.RowStride;
+            T sum = of.ColumnStride == 1 ? Simd.Dot(row, row, of.Columns) : T.Zero;
+            for (long p = 0; of.ColumnStride != 1 && p < of.Columns; p++) sum += row[p * of.ColumnStride] * row[p * of.ColumnStride];
             square = T.Max(square, sum);
         }
         return T.CreateTruncating(1.001) * T.Sqrt(square) * longest;
@@ -59,9 +60,11 @@ internal sealed unsafe class NeededColumns<T>(long columns) where T : unmanaged,
     /// <param name="reach">No score differs from its addition by more.</param>
     public void Add(T* additions, T reach)
     {
-        T least = Simd.Max(additions, columns) - reach - reach - Vanishes;
+        T top = T.NegativeInfinity;
+        for (int b = 0; b < active.Length; b++) top = T.Max(top, most[b] = Simd.Max(additions + b * Block, Math.Min(Block, columns - b * Block)));
+        T least = top - reach - reach - Vanishes;
         for (int b = 0; b < active.Length; b++)
-            if (!active[b] && !(Simd.Max(additions + b * Block, Math.Min(Block, columns - b * Block)) < least)) active[b] = true;
+            if (!(most[b] < least)) active[b] = true;
     }
 
     /// <summary>Joins the needed blocks to <see cref="Ranges"/>.</summary>
@@ -75,5 +78,11 @@ internal sealed unsafe class NeededColumns<T>(long columns) where T : unmanaged,
             if (Ranges.Count > 0 && Ranges[^1].To == from) Ranges[^1] = (Ranges[^1].From, to);
             else Ranges.Add((from, to));
         }
+    }
+
+    /// <summary>sum + x²</summary>
+    private readonly struct AddSquare : IVectorFunction
+    {
+        public Vector<TNumber> Of<TNumber>(Vector<TNumber> sum, Vector<TNumber> x) where TNumber : unmanaged, IFloatingPointIeee754<TNumber> => sum + x * x;
     }
 }

@@ -52,8 +52,7 @@ internal sealed unsafe class ScoreAdditions<T> where T : unmanaged, IFloatingPoi
             if (mask.ColumnStride == 1) Simd.Add(m, to, columns);
             else for (long j = 0; j < columns; j++) to[j] += *m;
         }
-        if (lifted && T.IsFinite(Floor))
-            for (long j = 0; j < columns; j++) to[j] = T.Max(to[j], Floor);
+        if (lifted && T.IsFinite(Floor)) Simd.Map(new AtLeast(double.CreateTruncating(Floor)), to, to, to, columns);
     }
 
     /// <summary>Writes <paramref name="other"/> to columns <paramref name="from"/> … of a row where keep is false: its own place of it, or 0 where it is null.</summary>
@@ -68,5 +67,11 @@ internal sealed unsafe class ScoreAdditions<T> where T : unmanaged, IFloatingPoi
     {
         if (stride == 1) Simd.Copy(from, to, columns);
         else new Span<T>(to, (int)columns).Fill(*from);
+    }
+
+    /// <summary>max(x, floor)</summary>
+    private readonly struct AtLeast(double floor) : IVectorFunction
+    {
+        public Vector<TNumber> Of<TNumber>(Vector<TNumber> x, Vector<TNumber> _) where TNumber : unmanaged, IFloatingPointIeee754<TNumber> => Vector.Max(x, new Vector<TNumber>(TNumber.CreateTruncating(floor)));
     }
 }
