@@ -63,12 +63,18 @@ internal static class Choices
     {
         var option = new Option<string>(name) { Description = description, HelpName = string.Join('|', words) };
         if (value is not null) option.DefaultValueFactory = _ => value;
+        Only(option, words);
+        return option;
+    }
+
+    /// <summary>Lets an option take these words only.</summary>
+    public static void Only(Option option, params string[] words)
+    {
         option.CompletionSources.Add(words);
         option.Validators.Add(result =>
         {
-            foreach (Token token in result.Tokens.Where(t => !words.Contains(t.Value))) result.AddError($"{name} is '{token.Value}'; give one of: {string.Join(", ", words)}.");
+            foreach (Token token in result.Tokens.Where(t => !words.Contains(t.Value))) result.AddError($"{option.Name} is '{token.Value}'; give one of: {string.Join(", ", words)}.");
         });
-        return option;
     }
 
     /// <summary>An option of one of an enumeration's words, in lower case; numbers are none of them.</summary>

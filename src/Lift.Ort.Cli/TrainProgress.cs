@@ -14,17 +14,18 @@ internal static class TrainProgress
         {
             ProgressTask bar = context.AddTask("choosing entries", maxValue: training.Trainer.Steps);
             bar.Value = training.Trainer.Step;
+            bool wide = console.Profile.Width >= 72; // room for a bar, the share and the time beside the words
             training.Trainer.Happened += what =>
             {
-                bar.Description = Words(what, training.Trainer.Steps) ?? bar.Description;
+                bar.Description = Words(what, training.Trainer.Steps, wide) ?? bar.Description;
                 bar.Value = what.Step;
             };
             return training.Train(stop);
         });
 
-    private static string? Words(RunEvent what, int steps) => what switch
+    private static string? Words(RunEvent what, int steps, bool wide) => what switch
     {
-        StepDone s => FormattableString.Invariant($"step {s.Step}/{steps}  loss {s.Loss:F4}  {s.TokensPerS:F0} tokens/s"),
+        StepDone s => FormattableString.Invariant($"step {s.Step}/{steps}  loss {s.Loss:F4}{(wide ? $"  {s.TokensPerS:F0} tokens/s" : "")}"),
         _ => null,
     };
 }

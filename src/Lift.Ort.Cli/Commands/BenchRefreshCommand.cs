@@ -19,7 +19,7 @@ internal sealed class BenchRefreshCommand : BenchMeasurement
     public BenchRefreshCommand() : base("refresh", "Choosing the weights to train: rank reduction, reconstruction, top-k; overlaps compare with the exact mask where exact is measured too.",
         "lift bench refresh --shapes 2048x2048 --spectrum decay --filter-rank 128 --method exact cold warm --repeats 3")
     {
-        methods.AcceptOnlyFromAmong("exact", "cold", "warm");
+        Choices.Only(methods, "exact", "cold", "warm");
         model = new BenchModel(this);
         choices = new SelectionChoices(this, Seed);
         foreach (Option option in new Option[] { shapes, spectrum, methods }) Add(option);

@@ -28,8 +28,8 @@ internal sealed class BenchStepCommand : BenchMeasurement
     public BenchStepCommand() : base("step", "A training step of a Llama: forward, loss, backward, optimizer. Memory is the process's peak during the measurement.",
         "lift bench step --preset 25m --batch 4 --seq 128 --density 0.05 --method lift full")
     {
-        methods.AcceptOnlyFromAmong("lift", "full");
-        without.AcceptOnlyFromAmong([.. TrainingSessionOptions.FusionKinds]);
+        Choices.Only(methods, "lift", "full");
+        Choices.Only(without, [.. TrainingSessionOptions.FusionKinds]);
         model = new BenchModel(this);
         choices = new SelectionChoices(this, Seed, "random");
         foreach (Option option in new Option[] { batch, length, accumulate, rate, recompute, graphs, without, methods }) Add(option);
