@@ -21,7 +21,7 @@ internal static class QuantizedCases
         ["com.microsoft.DequantizeLinear"] = [new("constant", [Tensor.From<byte>("q", [1, 2, 250], 3), S(0.5f), Tensor.Scalar("z", (byte)3)]) { Vary = [] }],
         ["DynamicQuantizeLinear"] = [new("made", [F([2, 3])], Outputs: 3) { Vary = [] }],
         ["ConvInteger"] = [new("constant", [U8([1, 2, 4, 4]), U8([3, 2, 3, 3], 2), S((byte)7), S((byte)100)]) { Vary = [] }],
-        ["com.microsoft.MatMulBnb4"] = [.. from type in new[] { 0L, 1 } from shape in new[] { (N: 6, K: 16, Block: 16), (N: 4, K: 24, Block: 32), (N: 3, K: 12, Block: 16) } select Bnb4(type, shape.N, shape.K, shape.Block)],
+        ["com.microsoft.MatMulBnb4"] = [.. from type in new[] { 0L, 1 } from shape in new[] { (N: 6, K: 16, Block: 16), (N: 4, K: 24, Block: 32), (N: 3, K: 12, Block: 16), (N: 3, K: 5, Block: 16) } select Bnb4(type, shape.N, shape.K, shape.Block)],
         ["MatMulInteger"] = [new("constant", [Tensor.From<byte>("a", [1, 2, 3, 4], 2, 2), Tensor.From<byte>("b", [5, 6, 7, 8], 2, 2)]) { Vary = [] }],
     };
 
