@@ -51,7 +51,6 @@ public sealed class CommandTableTests
 
     [TestMethod]
     [DataRow("new --seed 99999999999 -o m", "--seed is '99999999999'; give a whole number.")]
-    [DataRow("new --tied perhaps -o m", "--tied is 'perhaps'; give true or false.")]
     [DataRow("select m --density much -o s", "--density is 'much'; give a number.")]
     [DataRow("new --arch bert -o m", "--arch is 'bert'; give one of: llama.")]
     [DataRow("evaluate m --data d --metric bleu", "--metric is 'bleu'; give one of: loss, exact-match.")]

@@ -35,5 +35,5 @@ public sealed class DetectionHeadTests
         StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => DetectionHead.Refuse(graph, ["logits"])).Message, "train the backbone with a classification head");
     }
 
-    private static GraphValue Of(string name, params Dim[] dims) => new(name, new(ElementType.Float, new Shape(dims)));
+    private static GraphValue Of(string name, params Dim[] dims) => new(name, new(ElementType.Float, new Shape([.. dims])));
 }
