@@ -96,24 +96,27 @@ public static partial class FallbackFunctions
             """),
 
         new("LayerNormalizationGrad<axis>(Y_grad, X, scale, mean, inv_std_dev) -> X_grad, scale_grad, bias_grad", $"""
-            centred = Sub(X, mean)
-            normal = Mul(centred, inv_std_dev)
+            mean_t = CastLike(mean, X)
+            inverse = CastLike(inv_std_dev, X)
+            centred = Sub(X, mean_t)
+            normal = Mul(centred, inverse)
             {Rows}
             sum = ReduceSum<keepdims=1>(g, last)
             average = Div(sum, width)
             without_mean = Sub(g, average)
             rest = Sub(without_mean, along)
-            X_grad = Mul(rest, inv_std_dev)
+            X_grad = Mul(rest, inverse)
             scale_grad = ReduceSum<keepdims=0>(scale_rows, first)
             bias_rows = Reshape<allowzero=1>(Y_grad, matrix)
             bias_grad = ReduceSum<keepdims=0>(bias_rows, first)
             """),
 
         new("SimplifiedLayerNormalizationGrad<axis>(Y_grad, X, scale, inv_std_var) -> X_grad, scale_grad", $"""
-            normal = Mul(X, inv_std_var)
+            inverse = CastLike(inv_std_var, X)
+            normal = Mul(X, inverse)
             {Rows}
             rest = Sub(g, along)
-            X_grad = Mul(rest, inv_std_var)
+            X_grad = Mul(rest, inverse)
             scale_grad = ReduceSum<keepdims=0>(scale_rows, first)
             """),
 

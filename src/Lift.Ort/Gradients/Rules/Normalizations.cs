@@ -17,15 +17,15 @@ internal static class Normalizations
     [Gradient("LayerNormalization")]
     public static Var?[] LayerNormalization(Backward b)
     {
-        Var x = b.X(), scale = b.X(1), mean = b.Out(1).Cast(x.Element), inverse = b.Out(2).Cast(x.Element); // statistics of float64 are float32
+        Var x = b.X(), scale = b.X(1);
         int rank = b.RankOf(x), axis = b.Axis(rank, -1);
         if (axis == rank - 1 && IsRow(scale, x) && (!b.HasX(2) || IsRow(b.X(2), x)))
         {
-            Var[] d = b.Graph.AddMany("LayerNormalizationGrad", 3, [b.Dy, x, scale, mean, inverse], n => n.With("axis", -1L), "com.microsoft");
+            Var[] d = b.Graph.AddMany("LayerNormalizationGrad", 3, [b.Dy, x, scale, Statistics(b, 1), Statistics(b, 2)], n => n.With("axis", -1L), "com.microsoft");
             return [ThroughStatistics(b, b.Like(d[0], x), [axis], 1, 2), b.Like(d[1], scale), b.HasX(2) ? b.Like(d[2], b.X(2)) : null];
         }
         long[] inner = [.. Enumerable.Range(axis, rank - axis)];
-        Var normalised = (x - mean) * inverse, ds = b.Dy * scale;
+        Var inverse = b.Out(2).Cast(x.Element), normalised = (x - b.Out(1).Cast(x.Element)) * inverse, ds = b.Dy * scale;
         Var dx = inverse * (ds - ds.ReduceMean(inner) - normalised * (ds * normalised).ReduceMean(inner));
         return [ThroughStatistics(b, dx, inner, 1, 2), Broadcasting.SumTo(b.Dy * normalised, scale), b.HasX(2) ? Broadcasting.SumTo(b.Dy, b.X(2)) : null];
     }
@@ -41,9 +41,12 @@ internal static class Normalizations
             long[] inner = [.. Enumerable.Range(axis, rank - axis)];
             return [ThroughStatistics(b, inverse * (ds - normalised * (ds * normalised).ReduceMean(inner)), inner, -1, 1), Broadcasting.SumTo(b.Dy * normalised, b.X(1))];
         }
-        Var[] d = b.Graph.AddMany("SimplifiedLayerNormalizationGrad", 2, [b.Dy, b.X(), b.X(1), b.Out(1).Cast(b.X().Element)], n => n.With("axis", -1L), "com.microsoft");
+        Var[] d = b.Graph.AddMany("SimplifiedLayerNormalizationGrad", 2, [b.Dy, b.X(), b.X(1), Statistics(b, 1)], n => n.With("axis", -1L), "com.microsoft");
         return [ThroughStatistics(b, b.Like(d[0], b.X()), [axis], -1, 1), b.Like(d[1], b.X(1))];
     }
+
+    /// <summary>Mean or 1/σ as the operators of the backward pass want them: float32 beside 16 bits, too; float64 beside float64, of which the forward pass makes float32.</summary>
+    private static Var Statistics(Backward b, int output) => b.Out(output).Cast(b.X().Element == ElementType.Double ? ElementType.Double : ElementType.Float);
 
     /// <summary>dx, and what comes through the outputs that say μ and r = 1/σ over n elements: dμ / n − dr · r³ (x − μ) / n</summary>
     private static Var ThroughStatistics(Backward b, Var dx, long[] axes, int mean, int inverse)

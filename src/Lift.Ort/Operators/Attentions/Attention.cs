@@ -12,7 +12,7 @@ namespace Lift.Ort.Operators.Attentions;
 /// </remarks>
 internal sealed partial class Attention(AttentionForm form) : FloatKernel
 {
-    public static readonly OperatorSchema Schema = new("Attention", ["q: T", "k: T", "v: T", "bias?: T", "keep?: bool", "mask?: T"], ["y: T", "lse?: U"], n => new Attention(AttentionForm.Of(n)))
+    public static readonly OperatorSchema Schema = new("Attention", ["q: T", "k: T", "v: T", "bias?: U", "keep?: bool", "mask?: U"], ["y: T", "lse?: U"], n => new Attention(AttentionForm.Of(n)))
     {
         Domain = OperatorSchema.OwnDomain,
         OnCuda = true,
@@ -26,7 +26,7 @@ internal sealed partial class Attention(AttentionForm form) : FloatKernel
 /// <remarks>y is the forward pass's result: Σ p dp = Σ dy y. Halves that have all of dp at hand do without it.</remarks>
 internal sealed partial class AttentionGrad(AttentionForm form) : FloatKernel
 {
-    public static readonly OperatorSchema Schema = new("AttentionGrad", ["dY: T", "q: T", "k: T", "v: T", "lse: U", "bias?: T", "keep?: bool", "mask?: T", "y?: T"], ["dq?: T", "dk?: T", "dv?: T"],
+    public static readonly OperatorSchema Schema = new("AttentionGrad", ["dY: T", "q: T", "k: T", "v: T", "lse: U", "bias?: U", "keep?: bool", "mask?: U", "y?: T"], ["dq?: T", "dk?: T", "dv?: T"],
         n => new AttentionGrad(AttentionForm.Of(n)))
     {
         Domain = OperatorSchema.OwnDomain,

@@ -7,7 +7,7 @@ struct Mask { const void* at; const long long* of; long long row, column; };
 // number: which matrix each of the launch's is; first: their first row; rows: of a matrix, those of the launch being gridDim / matrices.
 struct Form { float scale, cap, fill, floor; int guard, pad; Mask bias, keep, mask; const long long* number; long long first, rows; };
 
-__device__ __forceinline__ float added(const Mask& m, long long n, long long row, long long j) { return widen(((const scalar*)m.at)[m.of[n] + row * m.row + j * m.column]); }
+__device__ __forceinline__ float added(const Mask& m, long long n, long long row, long long j) { return ((const float*)m.at)[m.of[n] + row * m.row + j * m.column]; }
 
 __device__ __forceinline__ bool kept(const Mask& m, long long n, long long row, long long j) { return !m.at || ((const unsigned char*)m.at)[m.of[n] + row * m.row + j * m.column]; }
 

@@ -55,7 +55,13 @@ internal sealed unsafe class FlashAttention
     {
         if (!IsUsed || q.Type is not (ElementType.Float16 or ElementType.BFloat16) || context.Device.Capability < 80 || !(form.Scale > 0) || g.Count * g.Q.Rows == 0) return null;
         if (g.K.Rows == 0 || Math.Max(g.Q.Columns, g.V.Columns) > 128 || Math.Max(g.Q.Rows, g.K.Rows) > 1 << 24 || g.Count > 1 << 20) return null;
-        int heads = g.Q.Leads.Length > 0 ? (int)g.Q.Leads[^1] : 1;
+        foreach (int heads in Divisions(g.Q.Leads))
+            if (Of(context, form, g, heads, q, k, v, firstMask) is { } made) return made;
+        return null;
+    }
+
+    private static FlashAttention? Of(CudaContext context, AttentionForm form, AttentionGeometry g, int heads, CpuTensor q, CpuTensor k, CpuTensor v, int firstMask)
+    {
         var native = new Native
         {
             Count = (int)g.Count, Heads = heads, Rows = (int)g.Q.Rows, Columns = (int)g.K.Rows, Depth = (int)g.Q.Columns, Width = (int)g.V.Columns,
@@ -123,6 +129,15 @@ internal sealed unsafe class FlashAttention
     private void Launch(string file, string kernel, Grid grid, params ReadOnlySpan<KernelArgument> more)
     {
         fixed (Native* f = &native) context.Launch(file, kernel, type, grid, [KernelArgument.Of(f), .. more]);
+    }
+
+    /// <summary>How many matrices can be called the heads of a batch: those of the axes behind the first, or of fewer, or all there are.</summary>
+    private static IEnumerable<int> Divisions(ReadOnlySpan<long> leads)
+    {
+        List<int> all = [];
+        for (int i = 1; i < leads.Length; i++) all.Add((int)CpuTensor.Product(leads[i..]));
+        all.Add((int)CpuTensor.Product(leads));
+        return all.Distinct();
     }
 
     /// <summary>How <paramref name="at"/> goes over batches and heads: at[n] = n / heads · outer + n % heads / each · inner; null where it goes otherwise.</summary>

@@ -5,7 +5,7 @@ struct alignas(16) Eight { scalar at[8]; };
 
 __device__ __forceinline__ const Eight* eight_of(const Flash& f, const Part& x, int n, int row, int chunk) { return (const Eight*)(x.at + begin_of(f, x, n) + row * x.row) + chunk; }
 
-__device__ __forceinline__ float number_at(const Flash& f, const Over& m, int n, int row, int column) { return widen(((const scalar*)m.at)[begin_of(f, m, n) + row * m.row + column * m.column]); }
+__device__ __forceinline__ float number_at(const Flash& f, const Over& m, int n, int row, int column) { return ((const float*)m.at)[begin_of(f, m, n) + row * m.row + column * m.column]; }
 
 __device__ __forceinline__ bool kept(const Flash& f, int n, int row, int column) {
     return !f.keep.at || ((const unsigned char*)f.keep.at)[begin_of(f, f.keep, n) + row * f.keep.row + column * f.keep.column];

@@ -8,7 +8,7 @@
 
 // A tensor of matrices: that of matrix n begins at (n / heads) · outer + (n % heads / each) · inner; the numbers of a row lie side by side. All are multiples of 8 elements.
 struct Part { scalar* at; long long outer, inner, row; int each, pad; };
-// A bias or mask that is broadcast to the scores; strides are 0 along axes that it does not have.
+// A bias or mask (float32), or keep (bytes), that is broadcast to the scores; strides are 0 along axes that it does not have.
 struct Over { const void* at; long long outer, inner, row, column; int each, pad; };
 struct Flash {
     Part q, k, v, y, dy, dq, dk, dv;
@@ -51,9 +51,9 @@ template <bool TURNED, int M, int N, class What> __device__ __forceinline__ void
 
 // Adds a bias or mask to scores.
 template <bool TURNED, int M, int N> __device__ __forceinline__ void add_over(const Flash& f, const Over& over, int n, int row, int column, float (&s)[M][N / 8][4]) {
-    const scalar* from = (const scalar*)over.at + begin_of(f, over, n);
+    const float* from = (const float*)over.at + begin_of(f, over, n);
     each_score<TURNED, M, N>(row, column, [&](int r, int c, int m, int j, int i) {
-        if (r < f.rows && c < f.columns) s[m][j][i] += widen(from[r * over.row + c * over.column]);
+        if (r < f.rows && c < f.columns) s[m][j][i] += from[r * over.row + c * over.column];
     });
 }
 

@@ -43,6 +43,7 @@ internal sealed class FoundAttention
         var q = new AttentionOperandPath(graph, chain.Q, chain.Letters.Q, gradients?.Dq, division).Follow(scales: true);
         var k = new AttentionOperandPath(graph, chain.K, chain.Letters.K, gradients?.Dk, division).Follow(scales: true);
         var v = new AttentionOperandPath(graph, chain.V, chain.Letters.V, gradients?.Dv).Follow(scales: false);
+        if (graph.Types.ElementOf(k.Operand.Value) is var element && (element != graph.Types.ElementOf(q.Operand.Value) || element != graph.Types.ElementOf(v.Operand.Value))) return null;
         if (!q.Agrees || !k.Agrees || !v.Agrees || (division is not null && !SameLeads(graph, q.Operand, v.Operand, division))) return null;
         foreach (var (y, last) in Results(graph, chain).Reverse())
         {
@@ -102,12 +103,21 @@ internal sealed class FoundAttention
         return true;
     }
 
-    /// <summary>One value that holds what several add.</summary>
+    /// <summary>One value that holds what several add, in float32 (float64 beside operands of it).</summary>
     private string Sum(List<string> values, string name)
     {
-        string sum = values.FirstOrDefault("");
-        foreach (var (i, value) in values.Index().Skip(1))
+        ElementType wanted = graph.Types.ElementOf(q.Operand.Value) == ElementType.Double ? ElementType.Double : ElementType.Float;
+        string sum = "";
+        foreach (var (i, given) in values.Index())
         {
+            string value = given;
+            if (graph.Types.ElementOf(given) is var element && element.IsFloat() && element != wanted)
+                graph.Insert(chain.Product.Node, Fusion.Node("Cast", "", [given], [value = $"{y.Value}/lift/{name}{i}/wide"], ("to", (long)wanted)));
+            if (i == 0)
+            {
+                sum = value;
+                continue;
+            }
             string both = $"{y.Value}/lift/{name}{i}";
             graph.Insert(chain.Product.Node, Fusion.Node("Add", "", [sum, value], [both]));
             sum = both;

@@ -19,10 +19,11 @@ internal static unsafe class SimulatedGpu
 
     /// <summary>Ends the test as inconclusive where the simulator cannot be: no x64 Linux, no g++, or a real driver in its place.</summary>
     /// <param name="recorder">What sees the runs of sessions that record.</param>
-    public static CudaDevice Open(CudaOptions? options = null, SimulatedRecorder? recorder = null)
+    /// <param name="computes16Bit">True: float16 graphs stay as they are; ONNX Runtime's CPU provider computes them with a rounding after each operator. It has no bfloat16.</param>
+    public static CudaDevice Open(CudaOptions? options = null, SimulatedRecorder? recorder = null, bool computes16Bit = false)
     {
         Prepare();
-        return CudaDevice.Open(0, options ?? new(), new Provider(recorder ?? new()));
+        return CudaDevice.Open(0, options ?? new(), new Provider(recorder ?? new(), computes16Bit));
     }
 
     /// <summary>The folder with the libraries, for LIFT_CUDA_PATH of a process.</summary>
@@ -67,11 +68,11 @@ internal static unsafe class SimulatedGpu
     private static nint Export(string name) => NativeLibrary.GetExport(CudaLibraries.Find(CudaLibraries.Driver).Handle, name);
 
     /// <summary>ONNX Runtime's CPU provider over the simulator's memory.</summary>
-    private sealed class Provider(SimulatedRecorder recorder) : ICudaProvider
+    private sealed class Provider(SimulatedRecorder recorder, bool computes16Bit) : ICudaProvider
     {
         private readonly RunOptions run = new();
 
-        public bool Computes16Bit => false;
+        public bool Computes16Bit => computes16Bit;
 
         public string? OperatorProvider => null;
 

@@ -93,14 +93,14 @@ public sealed unsafe class FlashAttentionTests
         foreach (var (type, precision) in new[] { (ElementType.BFloat16, 1.0 / 100), (ElementType.Float16, 1.0 / 600) })
         {
             var (q, k, v, dy) = Operands(e, type);
-            TestTensor?[] over = [Rounded(e.Bias, type), Bools(e.Keep), Rounded(e.Mask, type)];
+            TestTensor?[] over = [e.Bias, Bools(e.Keep), e.Mask];
             TestTensor[] expected = e.Forward.Run([q, k, v, .. over]);
             TestTensor[] gradients = e.Backward.Run([dy, q, k, v, expected[1], .. over]);
             long before = FlashAttention.Runs;
-            TestTensor[] actual = Run(device, e.Forward, [q.As(type), k.As(type), v.As(type), .. over.Select(o => Narrow(o, type))], [expected[0] with { Type = type }, expected[1]]);
+            TestTensor[] actual = Run(device, e.Forward, [q.As(type), k.As(type), v.As(type), .. over], [expected[0] with { Type = type }, expected[1]]);
             Same(expected[0], actual[0], precision, $"{name}, {type}: y");
             Same(expected[1], actual[1], 1e-3, $"{name}, {type}: lse");
-            TestTensor?[] inputs = [dy.As(type), q.As(type), k.As(type), v.As(type), actual[1], .. over.Select(o => Narrow(o, type)), actual[0]];
+            TestTensor?[] inputs = [dy.As(type), q.As(type), k.As(type), v.As(type), actual[1], .. over, actual[0]];
             TestTensor[] results = [.. gradients.Select(g => g with { Type = type })];
             TestTensor[] made = Run(device, e.Backward, inputs, results);
             foreach (var (which, (g, a)) in gradients.Zip(made).Index()) Same(g, a, 2 * precision, $"{name}, {type}: {new[] { "dq", "dk", "dv" }[which]}");
@@ -138,7 +138,7 @@ public sealed unsafe class FlashAttentionTests
         using var device = (CudaDevice)TestDevice.Open(on);
         Example e = new(1, 1, 1, 70, 70, 16, 16) { Mask = Laid(70, 70, (i, _) => i != 3 && i != 66, nothing) };
         var (q, k, v, _) = Operands(e, ElementType.BFloat16);
-        TestTensor[] y = Run(device, e.Forward, [.. new TestTensor?[] { q, k, v, null, null, e.Mask }.Select(t => Narrow(t, ElementType.BFloat16))], [q.As(ElementType.BFloat16), new(ElementType.Float, [1, 1, 70], new double[70])]);
+        TestTensor[] y = Run(device, e.Forward, [.. Narrow16(q, k, v), null, null, e.Mask], [q.As(ElementType.BFloat16), new(ElementType.Float, [1, 1, 70], new double[70])]);
         for (int i = 0; i < 70; i++) Assert.AreEqual(i is 3 or 66, double.IsNaN(y[0].Values[i * 16]) && double.IsNaN(y[1].Values[i]), $"row {i}");
     }
 
@@ -168,9 +168,9 @@ public sealed unsafe class FlashAttentionTests
         return (Of(11, e.Dims(e.Heads, e.Rows, e.Depth)), Of(12, e.Dims(e.Few, e.Columns, e.Depth)), Of(13, e.Dims(e.Few, e.Columns, e.Width)), Of(14, e.Dims(e.Heads, e.Rows, e.Width)));
     }
 
-    private static TestTensor? Rounded(Grid? grid, ElementType type) => ((TestTensor?)grid)?.Rounded(type);
-
     private static TestTensor? Bools(Grid? grid) => ((TestTensor?)grid)?.As(ElementType.Bool);
+
+    private static IEnumerable<TestTensor> Narrow16(params TestTensor[] tensors) => tensors.Select(t => t.As(ElementType.BFloat16));
 
     private static TestTensor? Narrow(TestTensor? tensor, ElementType type) => tensor?.Type == ElementType.Float ? tensor.As(type) : tensor;
 
