@@ -122,20 +122,7 @@ internal sealed class FoundAttention
             graph.Insert(chain.Product.Node, Fusion.Node("Add", "", [sum, value], [both]));
             sum = both;
         }
-        return values.Count == 0 ? "" : InTypeOfOperands(sum, name, graph.Types.ElementOf(values[0]));
-    }
-
-    /// <summary>What is added to scores, in the operands' type: models of 16 bits add it in float32. Its lowest numbers become the type's lowest, not −∞, so that a row of nothing else stays a number.</summary>
-    private string InTypeOfOperands(string value, string name, ElementType type)
-    {
-        ElementType wanted = graph.Types.ElementOf(q.Operand.Value);
-        if (type != ElementType.Float || wanted is not (ElementType.Float16 or ElementType.BFloat16)) return value;
-        string lowest = $"{y.Value}/lift/{name}/lowest", clipped = $"{y.Value}/lift/{name}/clipped", narrow = $"{y.Value}/lift/{name}/narrow";
-        float least = wanted == ElementType.Float16 ? (float)Half.MinValue : BitConverter.UInt32BitsToSingle(0xFF7F0000);
-        graph.Insert(chain.Product.Node, Fusion.Node("Constant", "", [], [lowest], ("value_float", least)));
-        graph.Insert(chain.Product.Node, Fusion.Node("Clip", "", [value, lowest], [clipped]));
-        graph.Insert(chain.Product.Node, Fusion.Node("Cast", "", [clipped], [narrow], ("to", (long)wanted)));
-        return narrow;
+        return sum;
     }
 
     /// <summary>The one condition under which a score stays.</summary>

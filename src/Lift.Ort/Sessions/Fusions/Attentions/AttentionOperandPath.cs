@@ -29,11 +29,21 @@ internal sealed class AttentionOperandPath(FusionGraph graph, Lettered operand, 
     /// <summary>Goes as far as both sides allow.</summary>
     public AttentionOperandPath Follow(bool scales)
     {
-        while (Transposed() || (scales && Scaled()) || Regrouped() || Repeated())
+        while (Summed() || Transposed() || (scales && Scaled()) || Regrouped() || Repeated())
         {
         }
         if (!Agrees && NextTranspose(Gradient!) is { } turned && turned.Value.Term == Operand.Term) Gradient = turned;
         return this;
+    }
+
+    /// <summary>ReduceSum over axes along which the operand serves several matrices: the operator sums them up itself.</summary>
+    private bool Summed()
+    {
+        if (Gradient is null || Gradient.Value.Term != Operand.Term || OnlyReader(Gradient) is not { OpType: "ReduceSum" } sum || FusionGraph.Int(sum, "keepdims", 1) != 1) return false;
+        if (sum.Input.Count < 2 || graph.Types.Longs(sum.Input[1]) is not { Length: > 0 } axes || graph.Types.ShapeOf(Operand.Value) is not { } shape) return false;
+        if (axes.Any(a => a < -shape.Rank || a >= shape.Rank || shape[(int)a].Value != 1)) return false;
+        Gradient = new(Gradient.Value with { Value = sum.Output[0] }, sum);
+        return true;
     }
 
     private bool Transposed()
