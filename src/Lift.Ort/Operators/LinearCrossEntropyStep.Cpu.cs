@@ -8,8 +8,11 @@ internal sealed unsafe partial class LinearCrossEntropyStep
 {
     private RuntimeGemm? logits, toHidden, toWeight;
 
-    /// <summary>Bytes that the logits of a chunk may take.</summary>
+    /// <summary>Bytes that the logits of a chunk may take, where that is enough for <see cref="SmallestCpuChunk"/> rows.</summary>
     internal static long CpuBudget { get; set; } = 32 << 20;
+
+    /// <summary>Rows of a chunk that are worth packing the weight for; twice as many where the weight's gradient is added up over the chunks.</summary>
+    internal static long SmallestCpuChunk { get; set; } = 256;
 
     public override void Open(NodeAttributes node, ElementType[] inputTypes)
     {
@@ -43,7 +46,7 @@ internal sealed unsafe partial class LinearCrossEntropyStep
         if (db != null) Simd.Clear(db, s.Classes);
         T step = dy is null || counted.Length == 0 ? T.Zero : *dy.Value.Data<T>() / T.CreateChecked(counted.Length);
         var row = new RowOf<T>(s.Classes, bias is { } b ? b.Data<T>() : null, T.CreateChecked(scale), T.CreateChecked(softcap), step);
-        long chunk = (s with { Rows = counted.Length }).Chunk(CpuBudget, sizeof(T));
+        long chunk = (s with { Rows = counted.Length }).Chunk(CpuBudget, sizeof(T), dw == null ? SmallestCpuChunk : 2 * SmallestCpuChunk);
         using var scratch = new CpuScratch(context, chunk * (s.Classes + s.Width) * sizeof(T));
         T* z = (T*)scratch.Data, packed = z + chunk * s.Classes;
         double[] losses = new double[counted.Length];

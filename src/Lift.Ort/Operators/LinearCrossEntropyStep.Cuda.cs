@@ -10,6 +10,9 @@ internal sealed unsafe partial class LinearCrossEntropyStep : ICudaKernel
     /// <summary>Bytes that the logits of a chunk may take, 4 for each; gradients in 16 bits lie in the same memory.</summary>
     internal static long CudaBudget { get; set; } = 256 << 20;
 
+    /// <summary>Rows of a chunk at least.</summary>
+    internal static long SmallestCudaChunk { get; set; } = 128;
+
     public void Run(CudaContext context)
     {
         CpuTensor hidden = context.Input(0), weight = context.Input(1), given = context.Input(2);
@@ -25,7 +28,7 @@ internal sealed unsafe partial class LinearCrossEntropyStep : ICudaKernel
             if (dw != 0) context.Fill(dw, 0, weight.Count * sizeof(float));
             if (db != 0) context.Fill(db, 0, s.Classes * sizeof(float));
         }
-        long chunk = s.Chunk(CudaBudget, sizeof(float));
+        long chunk = s.Chunk(CudaBudget, sizeof(float), SmallestCudaChunk);
         nint[] scratch = context.Parts(sizeof(double), s.Rows * sizeof(float), chunk * s.Classes * sizeof(float), dx != 0 && narrow ? chunk * s.Width * sizeof(float) : 0);
         var (total, losses, z, wide) = (scratch[0], scratch[1], scratch[2], scratch[3]);
         CudaLabels labels = new(given, 0, ignored, s.Classes);

@@ -22,15 +22,13 @@ internal sealed partial class LinearCrossEntropyStep(long ignored, bool turned, 
     private readonly record struct Sizes(long Rows, long Width, long Classes)
     {
         /// <summary>Rows whose logits fit into <paramref name="budget"/> bytes: all of them where they do, otherwise a number that products like, and at least that. It depends on sizes alone.</summary>
-        public long Chunk(long budget, int size)
+        /// <param name="smallest">Fewer rows at a time would spend the products' time on reading the weight.</param>
+        public long Chunk(long budget, int size, long smallest)
         {
             long room = budget / Math.Max(1, Classes * size);
-            return Rows <= room ? Math.Max(1, Rows) : Math.Max(SmallestChunk, room / SmallestChunk * SmallestChunk);
+            return Rows <= room ? Math.Max(1, Rows) : Math.Max(smallest, room / smallest * smallest);
         }
     }
-
-    /// <summary>Fewer rows at a time would spend the products' time on reading the weight.</summary>
-    internal static long SmallestChunk { get; set; } = 128;
 
     /// <exception cref="ArgumentException">The tensors do not fit each other.</exception>
     private Sizes Fit(CpuTensor hidden, CpuTensor weight, CpuTensor labels, CpuTensor? bias)

@@ -12,7 +12,7 @@ public sealed class LinearCrossEntropyStepTests
 {
     private const string Op = "LinearCrossEntropyStep";
 
-    /// <summary>Chunks of 4 rows, the last one shorter: gradients of weight and bias are added up over them.</summary>
+    /// <summary>Chunks of 4 rows (2 where the weight stays), the last one shorter: gradients of weight and bias are added up over them.</summary>
     [TestMethod]
     public void Rows_go_in_chunks_on_the_cpu() => InChunks(() =>
     {
@@ -74,18 +74,18 @@ public sealed class LinearCrossEntropyStepTests
         Assert.IsTrue(outputs[1].Values[..8].All(double.IsFinite));
     }
 
-    /// <summary>Runs with room for 4 rows of anything.</summary>
+    /// <summary>Runs with room for the fewest rows at a time, of which there are 2 or 4.</summary>
     internal static void InChunks(Action test)
     {
-        var (cpu, cuda, smallest) = (LinearCrossEntropyStep.CpuBudget, LinearCrossEntropyStep.CudaBudget, LinearCrossEntropyStep.SmallestChunk);
+        var (cpu, cuda, rowsCpu, rowsCuda) = (LinearCrossEntropyStep.CpuBudget, LinearCrossEntropyStep.CudaBudget, LinearCrossEntropyStep.SmallestCpuChunk, LinearCrossEntropyStep.SmallestCudaChunk);
         try
         {
-            (LinearCrossEntropyStep.CpuBudget, LinearCrossEntropyStep.CudaBudget, LinearCrossEntropyStep.SmallestChunk) = (1, 1, 4);
+            (LinearCrossEntropyStep.CpuBudget, LinearCrossEntropyStep.CudaBudget, LinearCrossEntropyStep.SmallestCpuChunk, LinearCrossEntropyStep.SmallestCudaChunk) = (1, 1, 2, 4);
             test();
         }
         finally
         {
-            (LinearCrossEntropyStep.CpuBudget, LinearCrossEntropyStep.CudaBudget, LinearCrossEntropyStep.SmallestChunk) = (cpu, cuda, smallest);
+            (LinearCrossEntropyStep.CpuBudget, LinearCrossEntropyStep.CudaBudget, LinearCrossEntropyStep.SmallestCpuChunk, LinearCrossEntropyStep.SmallestCudaChunk) = (cpu, cuda, rowsCpu, rowsCuda);
         }
     }
 }
