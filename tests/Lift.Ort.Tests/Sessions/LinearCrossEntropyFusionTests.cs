@@ -105,6 +105,53 @@ public sealed class LinearCrossEntropyFusionTests
         Compare(plain, fused, [Batch(1)], 2e-2);
     });
 
+    /// <summary>Where the layer is left as it is, the loss reads 16-bit logits and writes their gradient over them: both casts around it are gone.</summary>
+    [TestMethod]
+    public void Without_the_layer_the_loss_takes_16_bit_logits()
+    {
+        using TempFolder folder = TestFiles.Temp();
+        ArtifactFolder artifacts = Prepare(folder, shape, LlamaForm.Standard, ElementType.Float16, "*");
+        using IDevice simulated = TestDevice.Open("simulated"), half = new Half(simulated);
+        ModelProto model = Compact(artifacts);
+        Assert.AreEqual(1, Fusion.Apply(model, half, [Name])["cross-entropy"]);
+        NodeProto step = model.Graph.Node.Single(n => n.OpType == "CrossEntropyStep");
+        Assert.IsFalse(Behind(model, step.Input[0]).Concat(model.Graph.Node.Where(n => n.Input.Contains(step.Output[0]))).Any(n => n.OpType == "Cast"));
+        using TrainingSession plain = TrainingSession.Open(artifacts, half, chain), fused = TrainingSession.Open(artifacts, half, new() { FusionsLeftOut = [Name] });
+        Compare(plain, fused, [Batch(1)], 2e-2);
+
+        static IEnumerable<NodeProto> Behind(ModelProto model, string value)
+        {
+            while (model.Graph.Node.FirstOrDefault(n => n.Output.Contains(value)) is { } maker)
+            {
+                yield return maker;
+                if (maker.OpType is "MatMul" or "Gemm") yield break;
+                value = maker.Input[0];
+            }
+        }
+    }
+
+    /// <summary>Two losses, weighted: what the backward pass of each begins with is computed.</summary>
+    [TestMethod]
+    public void A_weighted_loss_among_several_is_fused()
+    {
+        using TempFolder folder = TestFiles.Temp();
+        NewModel.WriteLlama(folder["model.onnx"], shape, ElementType.Float, seed: 1, attentionMask: false);
+        Graph graph = OnnxFile.Read(folder["model.onnx"]);
+        Var hidden = graph.Var(graph.Nodes.Last(n => n.OpType == "MatMul").Inputs[0]);
+        Var score = hidden.ReduceMean([1, 2], keepDims: false).Identity("score");
+        graph.Outputs.Add(new("score", score.Type));
+        OnnxFile.Write(graph, folder["two.onnx"]);
+        LossTerm[] terms = [new("causal-lm") { Outputs = ["logits"], Weight = 0.3 }, new("mse") { Outputs = ["score"] }];
+        ArtifactFolder artifacts = ArtifactFolder.Create(TrainingGraph.Build(OnnxFile.Read(folder["two.onnx"]), new() { Terms = terms, Train = ["*"] }), folder["two.onnx"], folder["prepared"]);
+        Assert.AreEqual(1, Fused(artifacts));
+        using IDevice device = Device.Open();
+        using TrainingSession plain = TrainingSession.Open(artifacts, device, chain), fused = TrainingSession.Open(artifacts, device);
+        Dictionary<string, Tensor> batch = Batch(1);
+        batch["labels_logits"] = batch["labels"].Rename("labels_logits");
+        batch["labels_score"] = Tensor.From<float>("labels_score", [0.5f, -1], Rows);
+        Compare(plain, fused, [batch], 1e-5);
+    }
+
     [TestMethod]
     public void Logits_that_are_asked_for_are_computed()
     {
