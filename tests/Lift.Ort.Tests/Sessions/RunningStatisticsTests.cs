@@ -136,6 +136,23 @@ public sealed partial class RunningStatisticsTests
         Assert.AreEqual(without.Waits, with.Waits, $"{with}, {without}");
     }
 
+    /// <summary>A run that is recorded computes the model three times, and renews the statistics once.</summary>
+    [TestMethod]
+    public void Recorded_runs_renew_them_once()
+    {
+        using TempFolder temp = TestFiles.Temp();
+        ArtifactFolder folder = Prepare(temp);
+        var recorder = new SimulatedRecorder();
+        using IDevice recording = SimulatedGpu.Open(new() { Tf32 = false, Graphs = true }, recorder), plain = TestDevice.Open("simulated");
+        using TrainingSession recorded = TrainingSession.Open(folder, recording), expected = TrainingSession.Open(folder, plain);
+        for (int i = 1; i <= 4; i++)
+        {
+            Assert.AreEqual(expected.Step(Batch(i)), recorded.Step(Batch(i)), $"step {i}");
+            AreEqual(Bytes(expected), Bytes(recorded), $"step {i}");
+        }
+        CollectionAssert.AreEqual(new[] { 0, 1, 1, 1 }, recorder.Runs);
+    }
+
     [TestMethod, DataRow("cpu"), DataRow("simulated")]
     public void Sixteen_bit_statistics_are_rounded_where_they_lie(string name)
     {

@@ -91,15 +91,18 @@ public sealed class BatchNormRunTests
     }
 
     [TestMethod]
-    [DataRow("full")]
-    [DataRow("gradient-magnitude")]
-    public void A_run_that_was_stopped_goes_on_with_the_same_bits(string selection)
+    [DataRow("full", "cpu")]
+    [DataRow("gradient-magnitude", "cpu")]
+    [DataRow("full", "simulated")]
+    [DataRow("full", "cuda:0")]
+    public void A_run_that_was_stopped_goes_on_with_the_same_bits(string selection, string on)
     {
         using TempFolder temp = TestFiles.Temp();
+        using IDevice device = TestDevice.Open(on);
         RunSettings settings = Prepare(temp, Options(2) with { Selection = selection, Budget = Budget.Density(0.5), Interval = 2 });
-        Dictionary<string, float[]> whole = Weights(temp, Train(temp, "whole", settings));
-        string stopped = Train(temp, "stopped", settings, stopAfter: 1);
-        using (TrainingRun run = TrainingRun.Resume(stopped, TinyRun.Device)) Assert.IsTrue(run.Train());
+        Dictionary<string, float[]> whole = Weights(temp, Train(temp, "whole", settings, on: device));
+        string stopped = Train(temp, "stopped", settings, stopAfter: 1, on: device);
+        using (TrainingRun run = TrainingRun.Resume(stopped, device)) Assert.IsTrue(run.Train());
         Dictionary<string, float[]> resumed = Weights(temp, stopped);
         foreach (var (name, values) in whole) CollectionAssert.AreEqual(values, resumed[name], name);
     }
