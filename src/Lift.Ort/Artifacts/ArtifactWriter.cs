@@ -133,6 +133,7 @@ internal sealed class ArtifactWriter
     private Graph Training()
     {
         Graph model = WithParameterInputs(graph.Training);
+        if (model.Nodes.Exists(n => n.Outputs.Contains(ArtifactNames.ResetFlag))) ValueNames.Replace(model, ArtifactNames.ResetFlag, model.NewName($"{ArtifactNames.ResetFlag}_of_model"));
         GraphValue[] results = [.. graph.Training.Outputs.Take(graph.Training.Outputs.Count - trainable.Count)]; // loss, what is scored, each of several losses, running statistics
         model.Outputs.Clear();
         model.Outputs.AddRange(results);

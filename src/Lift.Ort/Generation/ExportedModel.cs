@@ -112,6 +112,8 @@ public sealed unsafe class ExportedModel : IDisposable
     public ModelOutput Run(IReadOnlyDictionary<string, Tensor> values)
     {
         string[] names = [.. Inputs.Select(i => i.Name), .. weights.Select(w => w.Name)];
+        if (Inputs.FirstOrDefault(i => !values.ContainsKey(i.Name)) is { } missing)
+            throw new LiftException($"'{Path}' has an input '{missing.Name}' {missing.Type} that the batch does not give; it gives: {string.Join(", ", values.Keys)}.");
         OrtValue[] inputs = [.. Inputs.Select(i => HostValue.Of(values[i.Name])), .. weights.Select(HostValue.Of)];
         try
         {

@@ -53,7 +53,7 @@ public static partial class Losses
 
     /// <summary>Adds the input for the labels, where the loss reads some, and the loss over <paramref name="scored"/>; returns the loss.</summary>
     /// <param name="labels">Name of the labels' input.</param>
-    /// <exception cref="LiftException">No loss has this name, an option is wrong or not the loss's, the model has a value of the labels' name already, or the output does not fit the loss.</exception>
+    /// <exception cref="LiftException">No loss has this name, an option is wrong or not the loss's, an input, weight or scored output of the model has the labels' name, or the output does not fit the loss.</exception>
     public static Var Add(string name, LossOptions options, Graph graph, IReadOnlyList<Var> scored, string labels = Labels)
     {
         LossForm form = Find(name);
@@ -66,8 +66,9 @@ public static partial class Losses
             throw new LiftException($"The {name} loss scores {string.Join(" or ", form.OutputCounts)} {(form.OutputCounts is [1] ? "output" : "outputs")}, but {scored.Count} are named ({string.Join(", ", scored.Select(s => s.Name))}); give each output its own --loss NAME:OUTPUT.");
         if (form.Labels(scored[0].Type, options) is { } type)
         {
-            if (graph.Inputs.Any(i => i.Name == labels) || graph.Initializers.ContainsKey(labels) || graph.Nodes.Any(n => n.Outputs.Contains(labels)))
+            if (graph.Inputs.Any(i => i.Name == labels) || graph.Initializers.ContainsKey(labels) || scored.Any(s => s.Name == labels))
                 throw new LiftException($"The model has a value '{labels}' already, the name of the input that the loss adds; export it without labels, or rename that value.");
+            if (graph.Nodes.Any(n => n.Outputs.Contains(labels))) ValueNames.Replace(graph, labels, graph.NewName($"{labels}_of_model")); // the training graph is ours to name; the file keeps its names
             graph.Inputs.Add(new(labels, type));
             graph.Types[labels] = type;
         }

@@ -72,6 +72,7 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
         Graph forward = LoweredGraph.Of(source);
         BatchStatistics.Choose(forward, options.BatchNorm);
         ComputeInFloat(forward);
+        KeepChannelsFirst(forward);
         forward.Domains["com.microsoft"] = 1; // ONNX Runtime fuses transposes into its own FusedMatMul, which a model without this import could not hold
         var (loss, terms) = AddLosses(forward, options);
         Prune.Run(forward);
@@ -85,6 +86,21 @@ public sealed record TrainingGraph(Graph Forward, Graph Training, string Loss, s
     private static void ComputeInFloat(Graph graph)
     {
         foreach (Node node in graph.Nodes.Where(n => n.OpType == "MatMulNBits")) node.Attributes.Remove("accuracy_level");
+    }
+
+    /// <summary>
+    /// ONNX Runtime's optimizer moves a Transpose behind the Resize that reads it (a table of positions between two permutes, which is a constant where nothing is trained), and then finds that its
+    /// cubic kernel knows no channels-last images. An Einsum that turns the axes the same way stays where it is.
+    /// </summary>
+    private static void KeepChannelsFirst(Graph graph)
+    {
+        HashSet<string> resized = [.. graph.Nodes.Where(n => n.Operator == "Resize" && n.String("mode") == "cubic").Select(n => n.Inputs[0])];
+        for (int i = 0; i < graph.Nodes.Count; i++)
+        {
+            if (graph.Nodes[i] is not { Operator: "Transpose" } turn || !resized.Contains(turn.Outputs[0]) || turn.Ints("perm") is not { Length: <= 26 } axes) continue;
+            string letters = string.Concat(axes.Index().Select(a => (char)('a' + a.Index)));
+            graph.Nodes[i] = new Node("Einsum", "", turn.Inputs, turn.Outputs, turn.Name).With("equation", $"{letters}->{string.Concat(axes.Select(a => letters[(int)a]))}");
+        }
     }
 
     /// <summary>The values to score for a loss, see <see cref="ScoredOutput"/>; for contrastive losses both outputs of a model with two towers.</summary>

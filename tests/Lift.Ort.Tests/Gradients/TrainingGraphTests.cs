@@ -1,5 +1,10 @@
+using Lift.Ort.Artifacts;
+using Lift.Ort.Devices;
 using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
+using Lift.Ort.Sessions;
+using Lift.Ort.Tests.Lowering.ControlFlow;
+using Lift.Ort.Tests.Onnx;
 
 namespace Lift.Ort.Tests.Gradients;
 
@@ -106,4 +111,46 @@ public sealed class TrainingGraphTests
     }
 
     private static string Names(TrainingGraph graph) => string.Join(' ', graph.Trainable.Select(w => w.Name));
+
+    /// <summary>Values inside a file may be called what the loss calls its own, also where a branch reads them; inputs and weights may not.</summary>
+    [TestMethod]
+    public void A_value_inside_the_model_may_be_called_labels()
+    {
+        SampleModel model = new SampleModel().Input("x", ControlFlowModel.Float, "n", 4).Output("y", ControlFlowModel.Float).Output("labels", ControlFlowModel.Float);
+        model.Float("w", [4, 4], i => i * 0.1f);
+        model.Node("MatMul", ["x", "w"], ["labels"]).Node("ReduceSum", ["labels"], ["sum"]).Constant("zero", 0f).Node("Greater", ["sum", "zero"], ["positive"]);
+        model.Node("If", ["positive"], ["y"], ControlFlowModel.Branch("then_branch", g => g.Node("Tanh", ["labels"], ["a"]).Output("a", ControlFlowModel.Float)), ControlFlowModel.Branch("else_branch", g => g.Node("Neg", ["labels"], ["b"]).Output("b", ControlFlowModel.Float)));
+        using TempFolder temp = TestFiles.Temp();
+        string path = model.Save(temp["m.onnx"]);
+        Graph source = OnnxFile.Read(path);
+        TrainingGraph graph = TrainingGraph.Build(source, new() { Loss = "mse", Output = "y" });
+        Assert.IsTrue(graph.Training.Inputs.Any(i => i.Name == "labels"));
+        using var session = TrainingSession.Open(ArtifactFolder.Create(graph, path, temp["artifacts"]), Device.Open());
+        float loss = session.Step(new Dictionary<string, Tensor> { ["x"] = Tensor.From<float>("x", [1, 2, 3, 4], 1, 4), ["labels"] = Tensor.From<float>("labels", [0, 0, 0, 0], 1, 4) });
+        Assert.AreEqual(1f, loss, 0.05f, "the mean of tanh(8)², tanh(9)², …");
+        Assert.AreEqual("labels", source.Nodes[0].Outputs[0], "the file's own graph keeps its names");
+
+        SampleModel taken = new SampleModel().Input("labels", ControlFlowModel.Float, "n", 4).Output("y", ControlFlowModel.Float);
+        taken.Float("w", [4, 4], i => i * 0.1f);
+        string labelled = taken.Node("MatMul", ["labels", "w"], ["y"]).Save(temp["labelled.onnx"]);
+        Assert.Contains("has a value 'labels' already", Assert.ThrowsExactly<LiftException>(() => TrainingGraph.Build(OnnxFile.Read(labelled), new() { Loss = "mse", Train = ["w"] })).Message);
+    }
+
+    /// <summary>A trained table of positions, turned, resized and turned back: without help ONNX Runtime resizes it channels-last, which its cubic kernel cannot.</summary>
+    [TestMethod]
+    public void A_trained_table_may_be_resized_between_two_permutes()
+    {
+        SampleModel model = new SampleModel().Input("x", ControlFlowModel.Float, "n", 6, 9, 2).Output("y", ControlFlowModel.Float);
+        model.Float("table", [1, 3, 3, 2], i => i * 0.1f);
+        model.Constant("zero", 0L, 1).Constant("one", 1L, 1).Constant("two", 2L, 1).Constant("three", 3L, 1).Node("Shape", ["x"], ["shape"]).Node("Slice", ["shape", "one", "three", "zero"], ["area"]).Node("Concat", ["one", "two", "area"], ["sizes"], SampleModel.Int("axis", 0));
+        model.Node("Transpose", ["table"], ["t"], SampleModel.Ints("perm", 0, 3, 1, 2)).Node("Resize", ["t", "", "", "sizes"], ["r"], new AttributeProto { Name = "mode", Type = AttributeProto.Types.AttributeType.String, S = Google.Protobuf.ByteString.CopyFromUtf8("cubic") });
+        model.Node("Transpose", ["r"], ["back"], SampleModel.Ints("perm", 0, 2, 3, 1)).Node("Add", ["x", "back"], ["y"]);
+        using TempFolder temp = TestFiles.Temp();
+        string path = model.Save(temp["m.onnx"]);
+        TrainingGraph graph = TrainingGraph.Build(OnnxFile.Read(path), new() { Loss = "mse", Train = ["table"] });
+        string resized = graph.Training.Nodes.First(n => n.OpType == "Resize" && n.Outputs[0] == "r").Inputs[0];
+        Assert.AreEqual("Einsum", graph.Training.Nodes.Single(n => n.Outputs.Contains(resized)).OpType, "which the optimizer does not move");
+        using var session = TrainingSession.Open(ArtifactFolder.Create(graph, path, temp["artifacts"]), Device.Open());
+        Assert.IsTrue(float.IsFinite(session.Step(new Dictionary<string, Tensor> { ["x"] = Tensor.From<float>("x", new float[108], 1, 6, 9, 2), ["labels"] = Tensor.From<float>("labels", new float[108], 1, 6, 9, 2) })));
+    }
 }

@@ -1,5 +1,5 @@
 """Exports a torch module as the models of the golden material are exported, and records golden losses, scores and gradients beside it."""
-import copy, json, os, warnings, zlib
+import copy, json, os, shutil, warnings, zlib
 import numpy as np, onnx, onnxruntime, torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 import torch.nn.functional as F
@@ -118,10 +118,11 @@ def make(name, out=OUT):
     training = spec.get("training")
     module = module.train() if training == "train" else module.eval()
     if spec.get("random", True): randomise(module)
+    if spec.get("prepare"): spec["prepare"](module)
     module = module.to(spec["dtype"])
     folder = os.path.join(out, name)
     os.makedirs(folder, exist_ok=True)
-    for f in os.listdir(folder): os.remove(os.path.join(folder, f))
+    for f in os.listdir(folder): (shutil.rmtree if os.path.isdir(os.path.join(folder, f)) else os.remove)(os.path.join(folder, f))
     path = os.path.join(folder, "model.onnx")
     cases = [cast_inputs(spec["inputs"](c), spec["dtype"]) for c in range(2)]
     outputs = spec.get("outputs", ["logits"])
@@ -146,6 +147,8 @@ def make(name, out=OUT):
     onnx.save(proto, path)
     golden = spec["golden"](module) if spec.get("golden") else module
     record(folder, proto, spec, golden, cases, outputs)
+    if spec.get("disguise"): __import__("disguises").dress(folder, spec)
+    if spec.get("merge"): onnx.save(spec["merge"](proto, module), path)
     return folder
 
 
@@ -249,7 +252,8 @@ def record(folder, proto, spec, module, cases, outputs):
             if labels is None: labels = spec["labels"](inputs, by, c) if spec["labels"] else labels_for(spec["task"], inputs, by, c)
             graph_loss = loss_of(spec["task"], by, labels)
             graph_loss.backward()
-            graph_grads = {k: graph.initializers[k].grad if graph.initializers[k].grad is not None else torch.zeros_like(graph.initializers[k]) for k in initializers}
+            if c == 0: initializers = {k: v for k, v in initializers.items() if graph.initializers[k].grad is not None}  # the loss depends on it
+            graph_grads = {k: graph.initializers[k].grad for k in initializers}
             if double is not None:
                 off = abs(graph_loss.item() - loss.item()) / abs(loss.item())
                 if off > 1e-7 and not by_graph: says.append(f"case {c}: graph and module differ in loss by {off:.1e}")
@@ -274,10 +278,12 @@ def record(folder, proto, spec, module, cases, outputs):
             for k in initializers:
                 if trained(proto, k): put(k, graph_grads[k])
         else:
-            for n, p in double.named_parameters(): put(n, p.grad if p.grad is not None else torch.zeros_like(p))
+            for n, p in double.named_parameters():
+                if p.grad is not None: put(n, p.grad)
+            result["parameters"] = [p for p in result["parameters"] if p["name"].startswith("initializer ") or any(g["name"] == p["name"] for g in grads)]  # the loss depends on it
             if graph_grads is not None:
                 for k in others:
-                    if not trained(proto, k): continue
+                    if k not in initializers or not trained(proto, k): continue
                     if c == 0: result["parameters"].append({"name": "initializer " + k, "shape": list(initializers[k].shape), "initializers": [{"name": k, "layout": "as_is"}]})
                     put("initializer " + k, graph_grads[k])
         open(os.path.join(folder, f"case{c}.grads.f32.bin"), "wb").write(blob)
@@ -286,7 +292,9 @@ def record(folder, proto, spec, module, cases, outputs):
             try:
                 names = {i.name for i in session.get_inputs()}
                 got = session.run([spec.get("scores", outputs[0])] if "scores" not in spec else [outputs[0]], {k: v.numpy() for k, v in inputs.items() if k in names})[0]
-                entry["ort_logits_max_abs_diff"] = float(np.abs(got.astype(np.float64) - logits.detach().numpy()).max()) if "scores" not in spec else None
+                off = float(np.abs(got.astype(np.float64) - logits.detach().numpy()).max())
+                entry["ort_logits_max_abs_diff"] = off if "scores" not in spec and off == off else None
+                if off != off: says.append(f"case {c}: ONNX Runtime puts out NaN")
             except Exception as e: says.append(f"case {c} ORT: " + str(e)[:200])
         result["cases"].append(entry)
     json.dump(result, open(os.path.join(folder, "golden.json"), "w"), indent=None)
@@ -311,7 +319,7 @@ def compare(double, homes, parameters, graph_grads, case):
         g = torch.zeros_like(values[p["name"]]) if g is None else g
         total = 0
         for i in p["initializers"]:
-            h = graph_grads[i["name"]]
+            h = graph_grads.get(i["name"], torch.zeros_like(g))
             total = total + (h.t() if i["layout"] == "transposed" else h.reshape(g.shape))
         off = float((total - g).norm() / max(float(g.norm()), 1e-6))
         if off > 1e-5: says.append(f"case {case}: oracles differ at {p['name']} by {off:.1e}")

@@ -1,7 +1,8 @@
 """make.py [PATTERN…]: makes the models whose name matches (all by default)."""
 import fnmatch, sys, traceback
 import harness
-for module in ("decoders", "encoders", "seq2seq", "vision", "audio", "tabular", "vocabularies"):
+for module in ("decoders", "encoders", "seq2seq", "vision", "audio", "tabular", "vocabularies",
+               "stranger_decoders", "stranger_sequences", "stranger_encoders", "stranger_taggers", "stranger_seq2seq", "stranger_vision", "stranger_images", "stranger_tabular", "stranger_operators", "stranger_vocabularies", "disguises"):
     try: __import__(module)
     except ModuleNotFoundError as e:
         if e.name != module: raise

@@ -9,7 +9,7 @@ from onnx import numpy_helper
 
 OPS = {}
 FLOATS = (1, 10, 11, 16)
-TYPES = {1: torch.float64, 10: torch.float64, 11: torch.float64, 16: torch.float64, 2: torch.uint8, 3: torch.int8, 6: torch.int32, 7: torch.int64, 9: torch.bool}
+TYPES = {1: torch.float64, 11: torch.float64, 10: torch.float64, 11: torch.float64, 16: torch.float64, 2: torch.uint8, 3: torch.int8, 6: torch.int32, 7: torch.int64, 9: torch.bool}
 
 
 def op(*names):
@@ -91,7 +91,7 @@ for name, f in {
     "Neg": torch.neg, "Abs": torch.abs, "Exp": torch.exp, "Log": torch.log, "Sqrt": torch.sqrt, "Sin": torch.sin, "Cos": torch.cos, "Tan": torch.tan, "Tanh": torch.tanh, "Sigmoid": torch.sigmoid,
     "Erf": torch.erf, "Relu": torch.relu, "Reciprocal": torch.reciprocal, "Floor": torch.floor, "Ceil": torch.ceil, "Round": torch.round, "Sign": torch.sign,
     "Softplus": F.softplus, "Softsign": F.softsign, "Atan": torch.atan, "Mish": F.mish, "IsNaN": torch.isnan, "Identity": lambda x: x, "MatMul": torch.matmul,
-    "HardSwish": F.hardswish, "Asin": torch.asin, "Acos": torch.acos, "Sinh": torch.sinh, "Cosh": torch.cosh}.items():
+    "HardSwish": F.hardswish, "Asin": torch.asin, "Acos": torch.acos, "Sinh": torch.sinh, "Cosh": torch.cosh, "Asinh": torch.asinh, "Acosh": torch.acosh, "Atanh": torch.atanh, "IsInf": torch.isinf}.items():
     OPS[name] = (lambda f: lambda n, *x: f(*x))(f)
 
 
@@ -117,6 +117,7 @@ def _(n, x):
 def _(n, x, y): return x.to(y.dtype)
 @op("Clip")
 def _(n, x, low=None, high=None):
+    if n.opset >= 11 and low is None and high is None: return x
     low, high = n.get("min", low), n.get("max", high)
     f = lambda v: v.item() if torch.is_tensor(v) else v
     return torch.clamp(x, f(low), f(high))
@@ -162,7 +163,7 @@ def _(n, x, axes=None):
     axes = sorted(a % x.dim() for a in axes)
     if not axes: return x
     f = {"ReduceMean": lambda v: v.mean(axes, keep) if v.is_floating_point() else v.double().mean(axes, keep).to(v.dtype), "ReduceSum": lambda v: v.sum(axes, keep), "ReduceMax": lambda v: v.amax(axes, keep), "ReduceMin": lambda v: v.amin(axes, keep),
-        "ReduceL1": lambda v: v.abs().sum(axes, keep), "ReduceL2": lambda v: v.pow(2).sum(axes, keep).sqrt(), "ReduceSumSquare": lambda v: v.pow(2).sum(axes, keep),
+        "ReduceL1": lambda v: v.abs().sum(axes, keep), "ReduceL2": lambda v: torch.linalg.vector_norm(v, dim=axes, keepdim=keep), "ReduceSumSquare": lambda v: v.pow(2).sum(axes, keep),
         "ReduceLogSumExp": lambda v: torch.logsumexp(v, axes, keep), "ReduceLogSum": lambda v: v.sum(axes, keep).log()}
     if n.op == "ReduceProd":
         for a in reversed(axes): x = x.prod(a, keepdim=keep)
@@ -406,6 +407,10 @@ def _(n, x): return x.amax(list(range(2, x.dim())), True)
 @op("Resize", "Upsample")
 def _(n, x, roi=None, scales=None, sizes=None):
     if n.op == "Upsample": scales = roi if roi is not None else torch.tensor(n.get("scales"))
+    if n.get("axes") is not None and sizes is not None:
+        full = list(x.shape)
+        for axis, size in zip(n.get("axes"), ints(sizes)): full[axis] = size
+        sizes = torch.tensor(full)
     out = ints(sizes) if sizes is not None and sizes.numel() else [int(math.floor(d * float(s))) for d, s in zip(x.shape, scales)]
     mode, coord = n.get("mode", "nearest"), n.get("coordinate_transformation_mode", "half_pixel" if n.op == "Resize" else "asymmetric")
     for a in range(x.dim()):
@@ -449,6 +454,7 @@ def _(n, x, w, r, b=None, lens=None, h0=None, c0=None, p=None):
         C = c0[i] if c0 is not None else torch.zeros(x.shape[1], h, dtype=torch.float64)
         ys = []
         for t in (range(x.shape[0] - 1, -1, -1) if back else range(x.shape[0])):
+            before = (H, C)
             if n.op == "LSTM":
                 ii, o, f, c = (x[t] @ W.t() + H @ R.t() + wb + rb).split(h, -1)
                 C = torch.sigmoid(f) * C + torch.sigmoid(ii) * torch.tanh(c)
@@ -460,7 +466,11 @@ def _(n, x, w, r, b=None, lens=None, h0=None, c0=None, p=None):
                 else: g = torch.tanh(xh + (rr * H) @ R[2 * h:].t() + rb[2 * h:])
                 H = (1 - z) * g + z * H
             else: H = torch.tanh(x[t] @ W.t() + H @ R.t() + wb + rb)
-            ys.append(H)
+            if lens is None: ys.append(H)
+            else:
+                real = (lens > t)[:, None]
+                ys.append(torch.where(real, H, torch.zeros_like(H)))
+                H, C = torch.where(real, H, before[0]), torch.where(real, C, before[1])
         return torch.stack(ys[::-1] if back else ys), H, C
     outs = directions(n, w, one)
     y, yh, yc = torch.stack([o[0] for o in outs], 1), torch.stack([o[1] for o in outs]), torch.stack([o[2] for o in outs])
@@ -490,3 +500,20 @@ def _(n, a, b):
 def _(n, x, s, g, b=None, bias=None):
     t = x + s + (0 if bias is None else bias)
     return OPS["LayerNormalization"](type("N", (), {"get": lambda q, k, d=None: n.get("epsilon", 1e-12) if k == "epsilon" else d})(), t, g, b), None, None, t
+
+
+@op("Normalizer")
+def _(n, x): return x / {"L2": lambda: x.norm(dim=1, keepdim=True), "L1": lambda: x.abs().sum(1, keepdim=True), "MAX": lambda: x.amax(1, keepdim=True)}[n.get("norm", "MAX")]()
+@op("Imputer")
+def _(n, x): return torch.where(x.isnan(), torch.tensor(n.get("imputed_value_floats"), dtype=x.dtype), x)
+@op("GridSample")
+def _(n, x, g):
+    mode = {"linear": "bilinear", "cubic": "bicubic"}.get(n.get("mode", "bilinear"), n.get("mode", "bilinear"))
+    return F.grid_sample(x, g, mode, n.get("padding_mode", "zeros"), bool(n.get("align_corners", 0)))
+@op("AffineGrid")
+def _(n, theta, size): return F.affine_grid(theta, ints(size), bool(n.get("align_corners", 0)))
+@op("LpPool")
+def _(n, x):
+    k, s = n.get("kernel_shape"), n.get("strides") or [1] * len(n.get("kernel_shape"))
+    p = n.get("p", 2)
+    return ((F.avg_pool1d if len(k) == 1 else F.avg_pool2d)(x.abs().pow(p), k, s) * float(np.prod(k))).pow(1 / p)

@@ -87,7 +87,7 @@ internal sealed class Unfolding
     private bool TryUnfold(Node node) => node.Operator switch
     {
         "If" => TryIf(node),
-        "Loop" => new LoopSteps(graph, node, numbers, Take).TryUnfold(),
+        "Loop" => new EmbeddingBags(graph, node, numbers, Take).TryUnfold() || new LoopSteps(graph, node, numbers, Take).TryUnfold(),
         "Scan" => new ScanSteps(graph, node, Take).TryUnfold(),
         _ => false,
     };

@@ -204,8 +204,12 @@ internal static class Shaping
     }
 
     [Infers("Tile")]
-    static void Tile(Inferred n) =>
+    static void Tile(Inferred n)
+    {
         n.Y(n.Element(), n.Shape(0) is not { } s ? null : new Shape([.. s.Dims.Select((d, i) => n.Content(1) is { } r && i < r.Length ? DimMath.Mul(d, r[i]) : Dim.Unknown)]));
+        if (n.Shape(0) is { Rank: 1 } && n.Content(0) is { } part && n.Content(1) is [{ Value: >= 0 and <= Inferred.MaxContent and { } times }])
+            n.Content([.. Enumerable.Repeat(part, (int)times).SelectMany(p => p)]);
+    }
 
     [Infers("ConstantOfShape")]
     static void ConstantOfShape(Inferred n)

@@ -16,6 +16,14 @@ public sealed class SequencesTests
     {
         ["split evenly, parts by number"] = m => m.Constant("size", 2L).Node("SplitToSequence", ["x", "size"], ["s"], Axis(1)).Constant("i", 1L).Constant("j", -1L).Node("SequenceAt", ["s", "i"], ["a"]).Node("SequenceAt", ["s", "j"], ["b"]).Node("Sub", ["a", "b"], ["y"]),
         ["split by sizes"] = m => { Longs(m, "sizes", 1, 4, 1); m.Node("SplitToSequence", ["x", "sizes"], ["s"], Axis(-1)).Constant("i", 1L).Node("SequenceAt", ["s", "i"], ["y"]); },
+        ["split by sizes computed from the shape"] = m => // torch.tensor_split
+        {
+            m.Constant("one", 1L).Constant("four", 4L).Node("Shape", ["x"], ["shape"]).Node("Gather", ["shape", "one"], ["size"]).Node("Div", ["size", "four"], ["each"]).Node("Add", ["each", "one"], ["more"]).Node("Mod", ["size", "four"], ["rest"]);
+            Longs(m, "axis", 0);
+            m.Node("Sub", ["four", "rest"], ["others"]).Node("Unsqueeze", ["rest", "axis"], ["rest1"]).Node("Unsqueeze", ["others", "axis"], ["others1"]).Node("Unsqueeze", ["each", "axis"], ["each1"]).Node("Unsqueeze", ["more", "axis"], ["more1"]);
+            m.Node("Tile", ["more1", "rest1"], ["long"]).Node("Tile", ["each1", "others1"], ["short"]).Node("Concat", ["long", "short"], ["sizes"], Axis(0));
+            m.Node("SplitToSequence", ["x", "sizes"], ["s"], Axis(1)).Constant("i", 2L).Node("SequenceAt", ["s", "i"], ["y"]);
+        },
         ["the last part is shorter"] = m => m.Constant("size", 4L).Node("SplitToSequence", ["x", "size"], ["s"], Axis(1)).Constant("i", 1L).Node("SequenceAt", ["s", "i"], ["y"]),
         ["unbind"] = m => m.Node("SplitToSequence", ["x"], ["s"], Axis(1), SampleModel.Int("keepdims", 0)).Constant("i", 5L).Node("SequenceAt", ["s", "i"], ["y"]),
         ["unbind an axis of unknown length"] = m => m.Node("SplitToSequence", ["x"], ["s"], Axis(0), SampleModel.Int("keepdims", 0)).Constant("i", 2L).Constant("j", 0L).Node("SequenceAt", ["s", "i"], ["a"]).Node("SequenceAt", ["s", "j"], ["b"]).Node("Sub", ["a", "b"], ["y"]),
