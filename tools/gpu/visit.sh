@@ -12,6 +12,7 @@ part doctor 120 lift doctor --json
 part copy 60 lift bench copy --gib 2 --device cuda
 part gemm 60 lift bench gemm --sizes 4096 8192 --inner 10 --device cuda
 part gemm-tf32 60 lift bench gemm --sizes 8192 --inner 10 --tf32 --device cuda
+for head in 64 128; do for way in "" --pieces; do part "attention, heads of $head $way" 120 lift bench attention --batch 4 --heads 32 --kv-heads 8 --head $head --seq 2048 $way --device cuda; done; done
 part refresh 120 lift bench refresh --shapes 4096x4096,4096x14336 --filter-rank 128 --rank 128 --method cold warm --repeats 3 --device cuda
 part optimizer 120 lift bench optimizer --preset llama-3.2-1b --dtype bf16 --rank 128 --device cuda
 for recompute in none layers; do part "step $recompute" 240 lift bench step --preset llama-3.2-1b --dtype bf16 --batch 4 --seq 2048 --rank 128 --recompute $recompute --repeats 5 --device cuda; done

@@ -16,6 +16,7 @@ internal sealed class BenchCommand : Command
         Add(new BenchOptimizerCommand());
         Add(new BenchRefreshCommand());
         Add(new BenchGraphCommand());
+        Add(new BenchAttentionCommand());
         Add(new BenchGemmCommand());
         Add(new BenchCopyCommand());
     }

@@ -104,6 +104,20 @@ public sealed class BenchGemmCommandTests
 }
 
 [TestClass]
+public sealed class BenchAttentionCommandTests
+{
+    [TestMethod]
+    public void Reports_both_passes()
+    {
+        JsonObject[] lines = Bench.Lines("attention", "--batch", "2", "--heads", "4", "--kv-heads", "2", "--head", "8", "--seq", "20", "--repeats", "2", "--warmup", "0");
+        CollectionAssert.AreEqual(new[] { "forward", "forward+backward" }, lines.Select(l => (string)l["pass"]!).ToArray());
+        double products = 2.0 * 2 * 4 * 20 * 20 * 8;
+        foreach (var (line, times) in lines.Zip([1, 3.5])) Assert.AreEqual(products * times / (double)line["median_s"]! / 1e12, (double)line["tflops"]!, 1e-3 * (double)line["tflops"]!);
+        StringAssert.Contains(LiftRun.Here("bench", "attention", "--heads", "4", "--kv-heads", "3").Refused(), "--heads 4 is no multiple of --kv-heads 3");
+    }
+}
+
+[TestClass]
 public sealed class BenchCopyCommandTests
 {
     [TestMethod]

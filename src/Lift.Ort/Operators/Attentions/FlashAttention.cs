@@ -43,9 +43,6 @@ internal sealed unsafe class FlashAttention
 
     private bool IsMasked { get; }
 
-    /// <summary>False leaves all attention to <see cref="CudaAttention"/>, for comparisons.</summary>
-    internal static bool IsUsed { get; set; } = true;
-
     /// <summary>How often these kernels ran in this process, for tests that must know.</summary>
     internal static long Runs { get; private set; }
 
@@ -53,7 +50,7 @@ internal sealed unsafe class FlashAttention
     /// <param name="firstMask">The input that is the bias; keep and mask follow.</param>
     public static FlashAttention? Of(CudaContext context, AttentionForm form, AttentionGeometry g, CpuTensor q, CpuTensor k, CpuTensor v, int firstMask)
     {
-        if (!IsUsed || q.Type is not (ElementType.Float16 or ElementType.BFloat16) || context.Device.Capability < 80 || !(form.Scale > 0) || g.Count * g.Q.Rows == 0) return null;
+        if (!context.Device.Options.AttentionTiles || q.Type is not (ElementType.Float16 or ElementType.BFloat16) || context.Device.Capability < 80 || !(form.Scale > 0) || g.Count * g.Q.Rows == 0) return null;
         if (g.K.Rows == 0 || Math.Max(g.Q.Columns, g.V.Columns) > 128 || Math.Max(g.Q.Rows, g.K.Rows) > 1 << 24 || g.Count > 1 << 20) return null;
         foreach (int heads in Divisions(g.Q.Leads))
             if (Of(context, form, g, heads, q, k, v, firstMask) is { } made) return made;
