@@ -6,10 +6,8 @@ using Lift.Ort.Gradients;
 using Lift.Ort.Onnx;
 using Lift.Ort.Sessions;
 using Lift.Ort.Sessions.Fusions;
-using Lift.Ort.Tests.Devices;
+using Lift.Ort.Tests.Devices.Cuda;
 using Lift.Ort.Tests.Operators;
-using Microsoft.ML.OnnxRuntime;
-using Tensor = Lift.Ort.Onnx.Tensor;
 
 namespace Lift.Ort.Tests.Sessions;
 
@@ -87,7 +85,7 @@ public sealed class LinearCrossEntropyFusionTests
             }
     });
 
-    /// <summary>float16 from end to end: on a simulated GPU that is taken for one that computes in 16 bits, the whole weight's and the chosen entries' gradients come out in float32.</summary>
+    /// <summary>float16 from end to end: on a simulated GPU that computes in 16 bits, the whole weight's and the chosen entries' gradients come out in float32.</summary>
     [TestMethod]
     [DataRow(false, false)]
     [DataRow(true, true)]
@@ -95,7 +93,7 @@ public sealed class LinearCrossEntropyFusionTests
     {
         using TempFolder folder = TestFiles.Temp();
         ArtifactFolder artifacts = Prepare(folder, shape with { Tied = tied }, LlamaForm.Standard, ElementType.Float16, "*");
-        using IDevice simulated = TestDevice.Open("simulated"), half = new Half(simulated);
+        using IDevice half = SimulatedGpu.Open(new() { Tf32 = false }, computes16Bit: true);
         using TrainingSession plain = TrainingSession.Open(artifacts, half, chain), fused = TrainingSession.Open(artifacts, half);
         foreach (TrainingSession session in new[] { plain, fused })
             if (chosen) session.SetMasks(session.Weights.ToDictionary(w => w.Name, w => (int[]?)[.. Enumerable.Range(0, (int)w.Count).Where(i => i % 7 == 3)]));
@@ -111,7 +109,7 @@ public sealed class LinearCrossEntropyFusionTests
     {
         using TempFolder folder = TestFiles.Temp();
         ArtifactFolder artifacts = Prepare(folder, shape, LlamaForm.Standard, ElementType.Float16, "*");
-        using IDevice simulated = TestDevice.Open("simulated"), half = new Half(simulated);
+        using IDevice half = SimulatedGpu.Open(new() { Tf32 = false }, computes16Bit: true);
         ModelProto model = Compact(artifacts);
         Assert.AreEqual(1, Fusion.Apply(model, half, [Name])["cross-entropy"]);
         NodeProto step = model.Graph.Node.Single(n => n.OpType == "CrossEntropyStep");
@@ -240,34 +238,4 @@ public sealed class LinearCrossEntropyFusionTests
     }
 
     private static double Norm(float[] values) => Math.Sqrt(values.Sum(v => (double)v * v));
-
-    /// <summary>A device taken for one that computes in 16 bits: ONNX Runtime's own nodes are float16 with float32 inside, ours run their halves for it.</summary>
-    private sealed class Half(IDevice inner) : IDevice
-    {
-        public string Name => inner.Name;
-
-        public string Description => inner.Description;
-
-        public bool Computes16Bit => true;
-
-        public DeviceMemory Memory => inner.Memory;
-
-        public OrtMemoryInfo MemoryInfo => inner.MemoryInfo;
-
-        public DeviceBuffer<T> Allocate<T>(long length) where T : unmanaged => inner.Allocate<T>(length);
-
-        public DeviceBuffer<byte> Share(Tensor tensor) => inner.Share(tensor);
-
-        public void AddTo(SessionOptions options) => inner.AddTo(options);
-
-        public void Run(InferenceSession session, OrtIoBinding binding, bool wait) => inner.Run(session, binding, wait);
-
-        public void Run<TKernel>(in TKernel kernel) where TKernel : IKernel => inner.Run(kernel);
-
-        public void Copy(nint from, nint to, long bytes) => inner.Copy(from, to, bytes);
-
-        public void Synchronize() => inner.Synchronize();
-
-        public void Dispose() { }
-    }
 }
