@@ -140,7 +140,7 @@ internal sealed unsafe class BoundSession : IDisposable
         try
         {
             using var infos = session.GetMemoryInfosForInputs();
-            return [.. session.InputNames.Zip(infos).Where(i => i.Second.Name != device.MemoryInfo.Name).Select(i => i.First)];
+            return [.. session.InputNames.Zip(infos).Where(i => !i.Second.Name.Equals(device.MemoryInfo.Name, StringComparison.OrdinalIgnoreCase)).Select(i => i.First)];
         }
         catch (OnnxRuntimeException)
         {

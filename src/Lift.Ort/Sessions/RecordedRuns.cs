@@ -21,6 +21,9 @@ internal sealed class RecordedRuns(IDevice device) : IDisposable
     /// <summary>Recordings of one session. ONNX Runtime lets none of them go before the session, so those that came first stay.</summary>
     public const int Most = 32;
 
+    /// <summary>Runs by which a recording is made for certain: two to warm up, within the first one or before the third.</summary>
+    private const int Making = 3;
+
     /// <summary>Shapes that are remembered without a recording; the one that was seen longest ago is forgotten.</summary>
     public const int MostSeen = 256;
 
@@ -28,7 +31,7 @@ internal sealed class RecordedRuns(IDevice device) : IDisposable
     private readonly Dictionary<string, Shape> shapes = [];
     private readonly Dictionary<string, DeviceBuffer<byte>> common = []; // the places of inputs of shapes without their own
     private readonly Dictionary<UInt128, int> numbers = [];
-    private readonly HashSet<int> made = [];
+    private readonly Dictionary<int, int> made = []; // runs of each recording so far
     private string? whyNot = device.Records ? null : $"{device.Name} records none";
     private Shape? current;
     private long time;
@@ -92,11 +95,11 @@ internal sealed class RecordedRuns(IDevice device) : IDisposable
         {
             session.Run(what, wait, number);
         }
-        catch (LiftException e) when (number > 0 && !made.Contains(number) && e is not DeviceMemoryException)
+        catch (LiftException e) when (number > 0 && made.GetValueOrDefault(number) < Making && e is not DeviceMemoryException)
         {
             throw new RecordingException(e);
         }
-        if (number > 0) made.Add(number);
+        if (number > 0) made[number] = made.GetValueOrDefault(number) + 1;
     }
 
     public void Dispose()

@@ -56,6 +56,26 @@ public sealed class RecordedRunsTests
         Assert.AreEqual(1, recorder.Runs[^1]);
     }
 
+    /// <summary>The loss's scale is an input like any other: it changes from step to step under one recording.</summary>
+    [TestMethod]
+    public void A_scale_of_the_loss_needs_no_new_recording()
+    {
+        using var tiny = new TinyRun();
+        var recorder = new SimulatedRecorder();
+        using CudaDevice device = SimulatedGpu.Open(graphs, recorder), plain = SimulatedGpu.Open(new() { Tf32 = false });
+        using TrainingSession session = TrainingSession.Open(ArtifactFolder.Open(tiny.Artifacts), device, new() { ScaleLoss = true }), expected = TrainingSession.Open(ArtifactFolder.Open(tiny.Artifacts), plain, new() { ScaleLoss = true });
+        float[]? unscaled = null;
+        foreach (double scale in new[] { 1.0, 3, 1, 1e-40 })
+        {
+            (session.LossScale, expected.LossScale) = (scale, scale);
+            Assert.AreEqual(expected.Step(Batch(4)), session.Step(Batch(4)));
+            CollectionAssert.AreEqual(expected.Gradients.Get(), session.Gradients.Get(), $"scale {scale}");
+            unscaled ??= session.Gradients.Get();
+            Assert.AreEqual(scale == 1, unscaled.SequenceEqual(session.Gradients.Get()), $"scale {scale} is in effect: its rounding shows");
+        }
+        CollectionAssert.AreEqual(new[] { 0, 1, 1, 1 }, recorder.Runs);
+    }
+
     [TestMethod]
     public void Recordings_are_bounded_and_so_is_what_is_remembered()
     {
