@@ -39,10 +39,10 @@ public static partial class WeightCatalog
         }
         bool constants = !graph.Initializers.Values.Any(t => t.Type.IsFloat() && t.Dims.Length > 1 && !graph.Constants.Contains(t.Name) && !graph.Buffers.Contains(t.Name));
         HashSet<Node> heads = [.. scored.SelectMany(s => Heads(graph, s))];
-        return [.. graph.Initializers.Values.Where(t => t.Type.IsFloat() && t.Count > 0 && (constants || !graph.Constants.Contains(t.Name)) && !graph.Buffers.Contains(t.Name) && consumers.TryGetValue(t.Name, out var uses) && !uses.TrueForAll(u => IsExponent(u) || IsParameterOfQuantization(u)) && !IsNumber(t)).Select(t => Describe(t, consumers, heads))];
+        return [.. graph.Initializers.Values.Where(t => t.Type.IsFloat() && t.Count > 0 && (constants || !graph.Constants.Contains(t.Name)) && !graph.Buffers.Contains(t.Name) && consumers.TryGetValue(t.Name, out var uses) && !uses.TrueForAll(u => IsExponent(t, u) || IsParameterOfQuantization(u)) && !IsNumber(t)).Select(t => Describe(t, consumers, heads))];
 
-        // x² is a formula, not a weight; training its 2 would ask for the logarithm of x.
-        static bool IsExponent((Node Node, int Index) use) => use is { Node.OpType: "Pow", Index: 1 };
+        // x² is a formula, not a weight; training its 2 would ask for the logarithm of x. An exponent like 3.1 under a name of its own was learned (generalised mean pooling), and stands over positive numbers only.
+        static bool IsExponent(Tensor tensor, (Node Node, int Index) use) => use is { Node.OpType: "Pow", Index: 1 } && (tensor.Dims.Length == 0 || MadeUp().IsMatch(tensor.Name) || Array.TrueForAll(tensor.ToFloats(), v => float.IsInteger(v * 2)));
 
         // Exporters that write no Constant nodes keep ε, √d and the like among the initializers, under made-up names.
         static bool IsNumber(Tensor tensor) => tensor.Dims.Length == 0 && MadeUp().IsMatch(tensor.Name);

@@ -23,7 +23,7 @@ public sealed unsafe class Optimizer : IDisposable
         {
             if (w.Type is not (ElementType.Float or ElementType.Float16 or ElementType.BFloat16))
             {
-                throw new LiftException($"Weight '{w.Name}' holds {w.Type}; only float32, float16 and bfloat16 weights can be trained, so freeze it.");
+                throw new LiftException($"Weight '{w.Name}' holds {w.Type}; only float32, float16 and bfloat16 weights can be trained: freeze it (--freeze '{w.Name}'), or export the model in float32.");
             }
         }
         (this.device, Weights, Options) = (device, weights, (options ?? new()).Check());

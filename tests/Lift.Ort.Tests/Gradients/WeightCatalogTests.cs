@@ -23,6 +23,21 @@ public sealed class WeightCatalogTests
         Assert.IsFalse(found.Transposed, "stored [out, in], turned before the product");
     }
 
+    /// <summary>x³ is a formula, whatever its 3 is called; the 2.9 of a generalised mean was learned.</summary>
+    [TestMethod]
+    [DataRow("pool.p", 2.9f, 1, true)]
+    [DataRow("pool.p", 3f, 1, false)]
+    [DataRow("pool.p", 0.5f, 1, false)]
+    [DataRow("onnx::Pow_12", 2.9f, 1, false)]
+    [DataRow("pow/y:0", 2.9f, 0, false)]
+    public void A_learned_exponent_is_a_weight(string name, float value, int rank, bool weight)
+    {
+        var graph = new Graph();
+        graph.Initializers.Add(name, Tensor.From<float>(name, [value], rank == 0 ? [] : [1]));
+        Finish(graph, graph.Add("Pow", [Input(graph).MatMul(Weight(graph, "fc.weight", 4, 4)).Exp(), graph.Var(name)]));
+        Assert.AreEqual(weight, WeightCatalog.Find(graph, null).Any(w => w.Name == name));
+    }
+
     [TestMethod]
     public void Matrices_of_Einsum_are_linear_layers_and_the_last_one_is_the_head()
     {
