@@ -1,4 +1,5 @@
 using Lift.Ort.Artifacts;
+using Lift.Ort.Devices;
 using Lift.Ort.Devices.Cuda;
 using Lift.Ort.Onnx;
 using Lift.Ort.Sessions;
@@ -79,17 +80,38 @@ public sealed class RecordedRunsTests
     [TestMethod]
     public void Recordings_are_bounded_and_so_is_what_is_remembered()
     {
-        using var tiny = new TinyRun();
         var recorder = new SimulatedRecorder();
         using CudaDevice device = SimulatedGpu.Open(graphs, recorder);
-        using TrainingSession session = TrainingSession.Open(ArtifactFolder.Open(tiny.Artifacts), device);
-        session.SetMasks(new Dictionary<string, int[]?> { [session.Weights[0].Name] = [1, 2] });
-        for (int round = 0; round < 2; round++)
+        using var runs = new RecordedRuns(device);
+        static ValueInfoProto Value(string name, params TensorShapeProto.Types.Dimension[] dims) => new() { Name = name, Type = new() { TensorType = new() { ElemType = (int)ElementType.Float, Shape = new() { Dim = { dims } } } } };
+        var model = new ModelProto
         {
-            for (int length = 2; length < RecordedRuns.Most + 6; length++) session.Step(Batch(length));
+            IrVersion = 8,
+            OpsetImport = { new OperatorSetIdProto { Version = 17 } },
+            Graph = new GraphProto { Name = "sum", Input = { Value("x", new TensorShapeProto.Types.Dimension { DimParam = "n" }) }, Output = { Value("y") }, Node = { new NodeProto { OpType = "ReduceSum", Input = { "x" }, Output = { "y" }, Attribute = { new AttributeProto { Name = "keepdims", Type = AttributeProto.Types.AttributeType.Int } } } } },
+        };
+        using BoundSession session = runs.Open(model, ["x"], [], records => new BoundSession(model, device, "sum", trainingOperators: false, records: records));
+        using DeviceBuffer<float> sum = device.Allocate<float>(1);
+        session.Output("y", sum.Pointer, sizeof(float), ElementType.Float, []);
+        void Run(int length)
+        {
+            runs.Bind(session, [("x", Tensor.From<float>("x", [.. Enumerable.Repeat(1f, length)], length))]);
+            runs.Run(session, "sum", wait: true);
+            Assert.AreEqual(length, sum.Get()[0]);
         }
-        Assert.AreEqual(RecordedRuns.Most, session.Recording.Shapes);
-        CollectionAssert.AreEqual(Enumerable.Range(1, RecordedRuns.Most).Concat(Enumerable.Repeat(0, 4)).ToArray(), recorder.Runs[(RecordedRuns.Most + 4)..]);
+        for (int round = 0; round < 3; round++)
+        {
+            for (int length = 1; length <= RecordedRuns.Most + 4; length++) Run(length);
+        }
+        int[] numbers = [.. Enumerable.Range(1, RecordedRuns.Most), 0, 0, 0, 0];
+        CollectionAssert.AreEqual((int[])[.. new int[RecordedRuns.Most + 4], .. numbers, .. numbers], recorder.Runs);
+        Assert.AreEqual(new Recording(null, RecordedRuns.Most), runs.State);
+
+        recorder.Runs.Clear();
+        for (int length = 100; length < 100 + RecordedRuns.MostSeen; length++) Run(length); // none comes twice
+        Run(RecordedRuns.Most);
+        Assert.AreEqual(RecordedRuns.Most, recorder.Runs[^1], "what is recorded is not forgotten");
+        Assert.AreEqual(0, recorder.Runs[..^1].Max());
     }
 
     [TestMethod]
