@@ -24,6 +24,7 @@ internal static class HeadForms
         ["divided (Granite)"] = (h, w) => h.MatMul(w("head", [Width, Vocab])) / 4,
         ["scaled with bias"] = (h, w) => (h.MatMul(w("head", [Width, Vocab])) + w("bias", [Vocab])) * 0.25,
         ["capped (Gemma 2)"] = (h, w) => h.Graph.Add("Tanh", [h.MatMul(w("embedding", [Vocab, Width]).Transpose(1, 0)) / 3]) * 3,
+        ["nothing added (torch.onnx, dynamo)"] = (h, w) => h.MatMul(w("head", [Vocab, Width]).Transpose(1, 0)) + w("bias", [Vocab]) + 0.0,
         ["hidden reshaped"] = (h, w) => Back(h, h.Reshape(-1, Width).MatMul(w("head", [Width, Vocab]))),
         ["bias before the factor"] = (h, w) => h.MatMul(w("head", [Width, Vocab])) * 0.25 + w("bias", [Vocab]),
         ["product of two weights"] = (h, w) => h.MatMul(w("down", [Width, 3])).MatMul(w("head", [3, Vocab])),

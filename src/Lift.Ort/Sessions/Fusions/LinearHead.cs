@@ -28,6 +28,11 @@ internal sealed record LinearHead(NodeProto Product, string Hidden, string Weigh
                 value = earlier;
                 continue;
             }
+            if (maker is { OpType: "Add" or "Sub", Domain: "" } && graph.Types.Scalar(maker.Input[1]) == 0)
+            {
+                value = maker.Input[0];
+                continue;
+            }
             if (bias is null && Factor(graph, maker) is var (scaled, factor))
             {
                 (value, scale) = (scaled, scale * factor);
