@@ -36,4 +36,18 @@ public sealed class DequantizedNodesTests
         var (graph, _) = Dequantization.Apply(model.Graph, ["middle*"]);
         CollectionAssert.AreEqual(new long[] { 3, 1, 1 }, graph.Initializers[graph.Nodes.Single(n => n.OpType == "Div").Inputs[1]].Dims);
     }
+
+    [TestMethod]
+    public void Attributes_go_along()
+    {
+        var model = new QuantizedModel(17);
+        model.Op("com.microsoft.QAttention", [model.Bytes(model.Graph.Var("x").Reshape(-1, 1, 8)), model.Named("middle.weight_quantized", I8([8, 24], 3)), model.Named("middle.attention_bias", F([24])), model.Scale, model.Named("middle.weight_scale", S(0.01f)), null, model.Zero, model.Const(S((sbyte)0))],
+            n => n.With("num_heads", 2L).With("unidirectional", 1L));
+        Node made = Dequantization.Apply(model.Graph, ["middle*"]).Graph.Nodes.Single(n => n.OpType == "Attention");
+        Assert.AreEqual((2L, 1L), (made.Int("num_heads"), made.Int("unidirectional")));
+
+        var table = new QuantizedModel(21);
+        table.Op("com.microsoft.GatherBlockQuantized", [table.Named("middle.weight_Q4", U8([4, 16], 3)), table.Graph.Longs(1, 3), table.Named("middle.weight_scales", F([4, 2], 0.01f, 0.05f))], n => n.With("bits", 4L).With("block_size", 16L).With("gather_axis", 1L).With("quantize_axis", 1L));
+        Assert.AreEqual(1, Dequantization.Apply(table.Graph, ["middle*"]).Graph.Nodes.Single(n => n.OpType == "Gather").Int("axis"));
+    }
 }
