@@ -61,8 +61,17 @@ internal sealed unsafe class FlashAttention
     {
         var native = new Native
         {
-            Count = (int)g.Count, Heads = heads, Rows = (int)g.Q.Rows, Columns = (int)g.K.Rows, Depth = (int)g.Q.Columns, Width = (int)g.V.Columns,
-            Scale = form.Scale, Cap = form.Softcap, Fill = form.Fill, Floor = form.Floor, Guard = form.Guard ? 1 : 0,
+            Count = (int)g.Count,
+            Heads = heads,
+            Rows = (int)g.Q.Rows,
+            Columns = (int)g.K.Rows,
+            Depth = (int)g.Q.Columns,
+            Width = (int)g.V.Columns,
+            Scale = form.Scale,
+            Cap = form.Softcap,
+            Fill = form.Fill,
+            Floor = form.Floor,
+            Guard = form.Guard ? 1 : 0,
         };
         if (!Part.Fits(q.Address, g.Q, g.QAt, heads, ref native.Q) || !Part.Fits(k.Address, g.K, g.KAt, heads, ref native.K) || !Part.Fits(v.Address, g.V, g.VAt, heads, ref native.V)) return null;
         if (!Over.Fits(context.OptionalInput(firstMask), "bias", g, heads, ref native.Bias) || !Over.Fits(context.OptionalInput(firstMask + 1), "keep", g, heads, ref native.Keep)
