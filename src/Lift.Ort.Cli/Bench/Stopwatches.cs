@@ -15,18 +15,23 @@ internal sealed record Times(double MedianS, double MinS, double MaxS, int Repea
 /// <param name="MaxSeconds">No new repeat starts after this long.</param>
 internal sealed record Patience(int Repeats, int Warmup, double MaxSeconds)
 {
+    /// <summary>Warm-up runs go on for at least this long, where there are any; 0 by default. Short runs of our own loops want half a second: so long the runtime takes to compile them for good.</summary>
+    public double WarmSeconds { get; init; }
+
     /// <summary>Times <paramref name="run"/>: warm-up runs, then repeats until their number or the time is reached; at least one.</summary>
     /// <param name="before">Untimed work before every run.</param>
     /// <param name="inner">Operations that one timed run does; the time is divided by it.</param>
     public Times Time(Action run, Action? before = null, int inner = 1)
     {
-        for (int i = 0; i < Warmup; i++)
+        long begin = Stopwatch.GetTimestamp();
+        int warm = 0;
+        for (; warm < Warmup || (Warmup > 0 && Stopwatch.GetElapsedTime(begin).TotalSeconds < WarmSeconds); warm++)
         {
             before?.Invoke();
             run();
         }
         var times = new List<double>();
-        long begin = Stopwatch.GetTimestamp();
+        begin = Stopwatch.GetTimestamp();
         while (times.Count == 0 || (times.Count < Repeats && Stopwatch.GetElapsedTime(begin).TotalSeconds < MaxSeconds))
         {
             before?.Invoke();
@@ -34,7 +39,7 @@ internal sealed record Patience(int Repeats, int Warmup, double MaxSeconds)
             for (int i = 0; i < inner; i++) run();
             times.Add(Stopwatch.GetElapsedTime(start).TotalSeconds / inner);
         }
-        return new Times(Median(times), times.Min(), times.Max(), times.Count, Warmup);
+        return new Times(Median(times), times.Min(), times.Max(), times.Count, warm);
     }
 
     public static double Median(IEnumerable<double> values)

@@ -67,7 +67,7 @@ internal sealed class BenchAttentionCommand : BenchMeasurement
         }
         try
         {
-            return PatienceOf(line).Time(() =>
+            return (PatienceOf(line) with { WarmSeconds = 0.5 }).Time(() =>
             {
                 open.Run(session, binding, wait: false);
                 open.Synchronize();
