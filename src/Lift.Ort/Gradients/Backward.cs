@@ -47,11 +47,12 @@ internal sealed class Backward(Graph graph, Node node, IReadOnlyList<Var?> dys, 
     public int RankOf(Var value) => value.Rank ?? throw Refuse($"the rank of '{value.Name}' could not be inferred{OpenDims.Undecided(graph, value.Name)}");
 
     /// <summary>The axis attribute, counted from the front.</summary>
-    public int Axis(int rank, int otherwise)
-    {
-        long axis = node.Int("axis", otherwise);
-        return (int)(axis < 0 ? axis + rank : axis);
-    }
+    /// <exception cref="LiftException">A value of this rank has no such axis.</exception>
+    public int Axis(int rank, int otherwise) => AxisAt(rank, node.Int("axis", otherwise));
+
+    /// <summary>An axis, counted from the front.</summary>
+    /// <exception cref="LiftException">A value of this rank has no such axis.</exception>
+    public int AxisAt(int rank, long axis) => axis >= -rank && axis < rank ? (int)(axis < 0 ? axis + rank : axis) : throw Refuse($"its axis {axis} is none of a value with {rank} axes");
 
     /// <summary>A constant list of integers given as input <paramref name="index"/> or, in older opsets, as an attribute; null when it is absent.</summary>
     public long[]? Constants(int index, string attribute) =>

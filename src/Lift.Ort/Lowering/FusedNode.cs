@@ -54,6 +54,12 @@ internal sealed class FusedNode(Graph graph, Node node, Dictionary<string, Var> 
     /// <summary>The rank of a value that a lowering cannot do without.</summary>
     public int RankOf(Var value) => value.Rank ?? throw Refuse($"the rank of '{value.Name}' could not be inferred");
 
+    /// <summary>An axis, counted from the front.</summary>
+    /// <exception cref="LiftException">A value of this rank has no such axis.</exception>
+    public int Axis(int rank, string attribute, long otherwise) => node.Int(attribute, otherwise) is var axis && axis >= -rank && axis < rank
+        ? (int)(axis < 0 ? axis + rank : axis)
+        : throw Refuse($"its {attribute} {axis} is none of a value with {rank} axes");
+
     /// <summary>The elements of a small integer input that is a constant of the file or folds to one; null otherwise.</summary>
     public long[]? Longs(int index) => node.Input(index) is { } name && graph.TryGetLongs(name, out long[] values) ? values : null;
 

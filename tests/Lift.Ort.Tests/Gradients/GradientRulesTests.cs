@@ -30,6 +30,18 @@ public sealed class GradientRulesTests
     }
 
     [TestMethod]
+    [DataRow("com.microsoft.ShrunkenGather", 2147483647L)]
+    [DataRow("Concat", -9L)]
+    [DataRow("DFT", 1L << 40)]
+    public void Axes_that_are_not_there_are_refused(string op, long axis)
+    {
+        GradientCase c = GradientCases.Table[op].First(c => c.Opset < 20);
+        var (graph, loss) = GradientCheck.Forward(op, c);
+        graph.Nodes.Single(n => n.Operator == op.Split('.')[^1]).With("axis", axis);
+        StringAssert.Contains(Assert.ThrowsExactly<LiftException>(() => BackwardPass.Run(graph, loss, ["x0"])).Message, $"its axis {axis} is none of a value with ");
+    }
+
+    [TestMethod]
     public void No_operator_is_both_differentiable_and_constant() =>
         Assert.AreEqual("", string.Join(", ", GradientRules.Operators.Intersect(GradientRules.Constants)));
 

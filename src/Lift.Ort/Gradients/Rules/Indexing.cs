@@ -75,6 +75,7 @@ internal static class Indexing
         Var indices = b.X(1);
         if (batch == 0) return indices;
         int rank = b.RankOf(indices);
+        if (batch < 0 || batch >= rank) throw b.Refuse($"its batch_dims {batch} is none of 0 to {rank - 1}");
         Var dims = b.Graph.Concat(0, [.. Enumerable.Range(0, rank - 1).Select(axis => b.DimOf(indices, axis)), b.Graph.Longs(1)]);
         IEnumerable<Var> places = Enumerable.Range(0, batch).Select(axis =>
         {

@@ -89,8 +89,9 @@ internal static class Quantization
     private static Var Aligned(Backward b, Var parameter)
     {
         if (parameter.Rank is 0 or null) return parameter;
+        if (parameter.Rank == 1 && parameter.Shape?[0].Value == 1) return parameter; // whatever the axis is said to be
         int rank = b.RankOf(b.X()), axis = b.Axis(rank, 1);
-        if (parameter.Rank == 1) return parameter.Shape?[0].Value == 1 || axis == rank - 1 ? parameter : parameter.Unsqueeze([.. Enumerable.Range(1, rank - 1 - axis).Select(i => (long)i)]);
+        if (parameter.Rank == 1) return axis == rank - 1 ? parameter : parameter.Unsqueeze([.. Enumerable.Range(1, rank - 1 - axis).Select(i => (long)i)]);
         long block = b.Node.Int("block_size");
         if (block <= 0 || b.X().Shape?[axis].Value is not { } length) throw b.Refuse("its scale has as many axes as its input, but there is no block_size or the blocked axis has no fixed length");
         long[] every = [.. Enumerable.Range(0, (int)length).Select(i => i / block)];

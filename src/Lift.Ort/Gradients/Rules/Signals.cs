@@ -15,7 +15,7 @@ internal static class Signals
         int rank = b.RankOf(x);
         long axis = b.Node.Int("axis", g.Opset >= 20 ? -2 : 1);
         if (b.HasX(2)) axis = b.Longs(b.Node.Inputs[2]) is [var given] ? given : throw b.Refuse("its axis is not a constant");
-        if (axis < 0) axis += rank;
+        axis = b.AxisAt(rank, axis);
         Var n = b.DimOf(x, (int)axis), length = b.HasX(1) ? b.X(1).Cast(ElementType.Int64).Reshape(1) : n;
         bool inverse = b.Node.Int("inverse") != 0;
         Var dy = b.Node.Int("onesided") != 0 ? Resized(b.Dy, length, (int)axis) : b.Dy;

@@ -24,8 +24,7 @@ internal static class Dropouts
         Graph g = n.Graph;
         Var sum = n.X() + n.X(1);
         int rank = n.RankOf(n.X());
-        long axis = n.Int("axis", 1);
-        if (axis < 0) axis += rank;
+        int axis = n.Axis(rank, "axis", 1);
         if (axis == rank - 1) return [g.Add("Softmax", [sum], a => a.With("axis", -1L))];
         Var dims = n.X().ShapeOf(), rows = g.Concat(0, dims.Slice(0, axis, 0), g.Longs(-1));
         return [g.Add("Softmax", [sum.Reshape(rows)], a => a.With("axis", -1L)).Reshape(dims)];

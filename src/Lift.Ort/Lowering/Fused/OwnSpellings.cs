@@ -5,6 +5,8 @@ namespace Lift.Ort.Lowering.Fused;
 /// <summary>Operators that ONNX has too: ONNX Runtime's own spelling of them, from before the standard had them.</summary>
 internal static class OwnSpellings
 {
+    private const long MostWindow = 1 << 20; // elements; a window's indices are a constant of the graph
+
     /// <summary>y = x with a border; the pads may lie in a matrix of one row</summary>
     [Lowering("com.microsoft.Pad")]
     public static Var?[] Pad(FusedNode n) => [n.Graph.Add("Pad", [n.X(), n.X(1).Cast(ElementType.Int64).Reshape(-1), n.Maybe(2)], n.Copy("mode"))];
@@ -36,11 +38,12 @@ internal static class OwnSpellings
         Graph g = n.Graph;
         Var x = n.X();
         int rank = n.RankOf(x);
-        long size = n.Count("size"), step = n.Int("step", 1), axis = n.Int("dim", -1);
-        if (axis < 0) axis += rank;
-        Var places = g.Add("Range", [g.Scalar(0, ElementType.Int64), (n.DimOf(x, (int)axis) - g.Longs(size - 1)).Reshape([]), g.Scalar(step, ElementType.Int64)]);
+        int axis = n.Axis(rank, "dim", -1);
+        long size = n.Count("size"), step = n.Int("step", 1);
+        if (size > MostWindow) throw n.Refuse($"its windows have {size} elements, more than {MostWindow}");
+        Var places = g.Add("Range", [g.Scalar(0, ElementType.Int64), (n.DimOf(x, axis) - g.Longs(size - 1)).Reshape([]), g.Scalar(step, ElementType.Int64)]);
         Var windows = x.Gather(places.Unsqueeze(1) + g.Longs([.. Enumerable.Range(0, (int)size)]), axis); // […, places, size, …]
-        return [windows.Transpose([.. Enumerable.Range(0, (int)axis + 1), .. Enumerable.Range((int)axis + 2, rank - (int)axis - 1), (int)axis + 1])];
+        return [windows.Transpose([.. Enumerable.Range(0, axis + 1), .. Enumerable.Range(axis + 2, rank - axis - 1), axis + 1])];
     }
 
     /// <summary>d[i, j] = ‖aᵢ − bⱼ‖, or its square. Source: scipy.spatial.distance.cdist.</summary>

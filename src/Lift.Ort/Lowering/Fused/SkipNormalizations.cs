@@ -33,13 +33,12 @@ internal static class SkipNormalizations
     {
         Var x = n.X(), scale = n.X(1);
         int rank = n.RankOf(x);
-        long axis = n.Int("axis", -1);
         float epsilon = n.Float("epsilon", 1e-5f);
-        if (axis < 0) axis += rank;
+        int axis = n.Axis(rank, "axis", -1);
         bool wide = scale.Shape?[-1].Value is 1 && x.Shape?[-1].Value is not 1;
         if (axis == rank - 1 && scale.Rank == 1 && !wide) return [n.Graph.Add("SimplifiedLayerNormalization", [x, scale], a => a.With("axis", -1L).With("epsilon", epsilon))];
         Var stashed = x.Cast((ElementType)n.Int("stash_type", (long)ElementType.Float));
-        Var unit = stashed / ((stashed * stashed).ReduceMean([.. Enumerable.Range((int)axis, rank - (int)axis)]) + epsilon).Sqrt();
+        Var unit = stashed / ((stashed * stashed).ReduceMean([.. Enumerable.Range(axis, rank - axis)]) + epsilon).Sqrt();
         return [unit.Cast(x.Element) * scale];
     }
 
